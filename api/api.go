@@ -1,0 +1,75 @@
+// Package api is rowpass over HTTP: it takes a bearer token to a database session in one place (session.go), an error to
+// a status in one table (errors.go), and lists every route on this page.
+//
+// Nothing here decides who may see a row. A handler asks the database as the caller, and the policies answer.
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+
+	"github.com/labstack/echo/v4"
+
+	"rowpass/db"
+	"rowpass/keys"
+	"rowpass/token"
+)
+
+// Config is what the API works with. Every field is required, but those that say otherwise.
+type Config struct {
+	DB             *db.DB
+	Issuer         *token.Issuer
+	Verifier       *token.Verifier
+	Ring           func() keys.Ring
+	Clients        []Client       // may be empty: nobody gets a token by client_credentials
+	Demo           bool           // GET /api/token hands out tokens for any user to anybody
+	Hosts          []string       // host names that a demo answers to, beside IP addresses; against DNS rebinding
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Request-Id are believed; may be empty
+	Metrics        *Metrics
+	Log            *slog.Logger // one line a request; never a token
+}
+
+type api struct {
+	Config
+	clients map[string]Client
+}
+
+// New is the public listener's handler.
+func New(c Config) http.Handler {
+	a := &api{Config: c, clients: clientsByID(c.Clients)}
+	e := echo.New()
+	e.HTTPErrorHandler = func(error, echo.Context) {} // observe has answered already
+	e.IPExtractor = a.clientAddress
+	e.Pre(a.observe)
+	a.routes(e)
+	return e
+}
+
+// routes is the whole surface. Everything that GET answers, HEAD answers too.
+func (a *api) routes(e *echo.Echo) {
+	get(e, "/.well-known/jwks.json", a.jwks)
+	e.POST("/api/token", a.tokenEndpoint)
+	if a.Demo {
+		get(e, "/api/token", a.demoToken)
+	}
+
+	get(e, "/api/users", list(a, "users", a.DB.Users, appendUser, userID))
+	e.POST("/api/users", a.addUser)
+	get(e, "/api/users/me", a.currentUser)
+	get(e, "/api/users/:id", one(a, a.DB.User, appendUser))
+	e.PATCH("/api/users/:id", a.changeUser)
+	e.DELETE("/api/users/:id", a.removeUser)
+
+	get(e, "/api/tenants", list(a, "tenants", a.DB.Tenants, appendTenant, tenantID))
+	get(e, "/api/tenants/:id", one(a, a.DB.Tenant, appendTenant))
+	e.PATCH("/api/tenants/:id", a.renameTenant)
+
+	get(e, "/errors", a.errorList)
+	get(e, "/errors/:code", a.errorHelp)
+}
+
+func get(e *echo.Echo, path string, h echo.HandlerFunc) {
+	e.GET(path, h)
+	e.HEAD(path, h)
+}

@@ -1,0 +1,92 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"rowpass/db"
+)
+
+// userBody is what a request may say about a user. nil is what it does not mention.
+type userBody struct {
+	Name     *string         `json:"name"`
+	Email    *string         `json:"email"`
+	Role     *string         `json:"role"`
+	Settings json.RawMessage `json:"settings"`
+}
+
+func (a *api) currentUser(c echo.Context) error {
+	s, err := a.session(c.Request())
+	if err != nil {
+		return err
+	}
+	user, err := a.DB.CurrentUser(c.Request().Context(), s)
+	if err != nil {
+		return err
+	}
+	return respond(c, http.StatusOK, append(appendUser(nil, &user), '\n'))
+}
+
+func (a *api) addUser(c echo.Context) error {
+	s, err := a.session(c.Request())
+	if err != nil {
+		return err
+	}
+	var body userBody
+	if err := decode(c.Request(), &body, "name", "email", "role", "settings"); err != nil {
+		return err
+	}
+	user, err := a.DB.AddUser(c.Request().Context(), s, db.NewUser{
+		Name: text(body.Name), Email: text(body.Email), Role: text(body.Role), Settings: body.Settings,
+	})
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Location", "/api/users/"+string(appendUUID(nil, user.ID)[1:37]))
+	return respond(c, http.StatusCreated, append(appendUser(nil, &user), '\n'))
+}
+
+// changeUser merges: what the body does not mention stays; settings are replaced whole.
+func (a *api) changeUser(c echo.Context) error {
+	s, err := a.session(c.Request())
+	if err != nil {
+		return err
+	}
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	var body userBody
+	if err := decode(c.Request(), &body, "name", "email", "role", "settings"); err != nil {
+		return err
+	}
+	user, err := a.DB.ChangeUser(c.Request().Context(), s, id, db.UserChange(body))
+	if err != nil {
+		return err
+	}
+	return respond(c, http.StatusOK, append(appendUser(nil, &user), '\n'))
+}
+
+func (a *api) removeUser(c echo.Context) error {
+	s, err := a.session(c.Request())
+	if err != nil {
+		return err
+	}
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	if err := a.DB.RemoveUser(c.Request().Context(), s, id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

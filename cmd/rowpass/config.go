@@ -1,0 +1,211 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+)
+
+// Config is the whole configuration. Its fields are the only list of keys there is: the file, the
+// environment, --set and the suggestions for misspelt keys follow from the tags. The tag "allow" names what a key
+// may be: "a|b" one of these, "1m..24h" a range, "1.." no upper end.
+//
+// Every Secret can also be read from a file, named by its key with "_file" behind.
+type Config struct {
+	// Listen is where the API is served, host:port; without a host, on every address of the machine.
+	// Default 127.0.0.1:8080. Without tls.* tokens cross that network readably.
+	Listen string      `mapstructure:"listen"`
+	Admin  AdminConfig `mapstructure:"admin"`
+	// PublicURL is how clients reach rowpass, and the issuer in every token. Default http://localhost:8080.
+	// Whoever changes it makes all tokens invalid that are out, and every verifier elsewhere refuses the new ones.
+	PublicURL string `mapstructure:"public_url"`
+	// StateDir holds what rowpass keeps itself, keys and the embedded cluster among it. Default: for root
+	// /var/lib/rowpass, else $XDG_STATE_HOME/rowpass, else ~/.local/state/rowpass. Absolute once loaded.
+	// Where it is lost, so are the keys, and all tokens with them.
+	StateDir string    `mapstructure:"state_dir"`
+	Log      LogConfig `mapstructure:"log"`
+	TLS      TLSConfig `mapstructure:"tls"`
+	// TrustedProxies may say in X-Forwarded-For whom they speak for; a single address is a prefix of full length.
+	// Default none. Whoever is wrongly in it can pretend to come from any address.
+	TrustedProxies []netip.Prefix `mapstructure:"trusted_proxies"`
+	// ShutdownTimeout is how long requests may go on after a signal to stop. Default 15s. What isn't done
+	// by then is cut off, and its transaction rolled back.
+	ShutdownTimeout time.Duration  `mapstructure:"shutdown_timeout" allow:"1ms.."`
+	Database        DatabaseConfig `mapstructure:"database"`
+	Embedded        EmbeddedConfig `mapstructure:"embedded"`
+	Keys            KeysConfig     `mapstructure:"keys"`
+	Issuer          IssuerConfig   `mapstructure:"issuer"`
+	// Clients are the programs that may ask for a token in their own name. Default none. Only the file can list them.
+	Clients []ClientConfig `mapstructure:"clients"`
+}
+
+// AdminConfig is the second listener: health and metrics.
+type AdminConfig struct {
+	// Listen is its host:port; "" turns it off. Default 127.0.0.1:8081. Nobody needs a token there: whoever
+	// reaches it reads the metrics.
+	Listen string `mapstructure:"listen"`
+}
+
+// LogConfig is what is logged, to standard error.
+type LogConfig struct {
+	// Level is the least that is logged. Default info.
+	Level string `mapstructure:"level" allow:"debug|info|warn|error"`
+	// Format is json, one object a line, or text for a person's eyes. Default json.
+	Format string `mapstructure:"format" allow:"json|text"`
+}
+
+// TLSConfig serves HTTPS. Both files or none; default none.
+type TLSConfig struct {
+	// CertFile is the certificate with its chain, PEM. Absolute once loaded.
+	CertFile string `mapstructure:"cert_file"`
+	// KeyFile is its private key, PEM. Absolute once loaded.
+	KeyFile string `mapstructure:"key_file"`
+}
+
+// DatabaseConfig says whose PostgreSQL it is. With neither URL nor GatewayURL rowpass runs its own.
+type DatabaseConfig struct {
+	// URL logs in as the owner, who migrates and owns and serves no request. Default none. Needed to migrate; policies
+	// don't hold for whoever can read it.
+	URL Secret `mapstructure:"url"`
+	// GatewayURL logs in as the gateway role: one with no rights of its own. Default none. Whoever can
+	// read it can become any role that is granted to it, though not forge claims.
+	GatewayURL Secret `mapstructure:"gateway_url"`
+	// ServiceURL logs in as the role that keeps rowpass's own state. Default: URL.
+	ServiceURL Secret `mapstructure:"service_url"`
+	// SealKey proves to PostgreSQL that claims came from rowpass. Default: read with URL at the start. Whoever
+	// has it and any login can be any user.
+	SealKey Secret `mapstructure:"seal_key"`
+	// MaxConns is how many connections the requests' pool may open; see Config.maxConns for 0, the default.
+	// All instances together have to stay below the server's max_connections.
+	MaxConns int `mapstructure:"max_conns" allow:"0..10000"`
+	// QueryExecMode is how pgx sends statements. Default cache_statement, which prepares each once on a connection.
+	// PgBouncer in transaction mode before 1.21 loses prepared statements and needs exec, which prepares none;
+	// cache_describe suits poolers that lose them and schemas that don't change. The simple protocol isn't offered, since it would
+	// put claims and seal into the statement's text, nor describe_exec, since it needs a second round trip.
+	QueryExecMode string `mapstructure:"query_exec_mode" allow:"cache_statement|cache_describe|exec"`
+	// StatementTimeout ends a request's statement. Default 5s.
+	StatementTimeout time.Duration `mapstructure:"statement_timeout" allow:"1ms..24h"`
+	// MigrateOnStart lets serve migrate first, as the owner. Default true. With false, requests fail
+	// until somebody has run rowpass migrate.
+	MigrateOnStart bool `mapstructure:"migrate_on_start"`
+	// Unprotected names relations, schema.relation, that callers may touch though they have no row-level security.
+	// Default none. Every caller sees all rows of them.
+	Unprotected []string `mapstructure:"unprotected"`
+	// AllowServerWithRLSHoles serves with a PostgreSQL older than 15.14, 16.10 or 17.6. Default false. Those
+	// leak rows past policies.
+	AllowServerWithRLSHoles bool `mapstructure:"allow_server_with_rls_holes"`
+}
+
+// EmbeddedConfig is for rowpass's own PostgreSQL, and unused where database.* names another.
+type EmbeddedConfig struct {
+	// BinDir holds PostgreSQL's programs, absolute once loaded. Default: looked for. If given, no other place is tried.
+	BinDir string `mapstructure:"bin_dir"`
+	// OSUser runs PostgreSQL where rowpass is root. Default: the owner of the cluster, else postgres, else nobody.
+	OSUser string `mapstructure:"os_user"`
+}
+
+// KeysConfig is where the ring is kept.
+type KeysConfig struct {
+	// Dir is its folder, which all instances share. Default: keys in StateDir. Absolute once loaded.
+	// Instances with different folders refuse each other's tokens.
+	Dir string `mapstructure:"dir"`
+}
+
+// IssuerConfig is what our own tokens say.
+type IssuerConfig struct {
+	// Audience is whom they are for, and what is asked of tokens that come in. Default rowpass.
+	Audience string `mapstructure:"audience"`
+	// TokenTTL is how long they are good. Default 15m. Long ones outlive a user's removal.
+	TokenTTL time.Duration `mapstructure:"token_ttl" allow:"1m..24h"`
+	// Demo gives whoever asks a token for any user. Default false. For a machine of one's own only.
+	Demo bool `mapstructure:"demo"`
+	// DemoTokensForWholeNetwork permits Demo where Listen isn't loopback. Default false. Whoever reaches the
+	// address is then every user.
+	DemoTokensForWholeNetwork bool `mapstructure:"demo_tokens_for_whole_network"`
+}
+
+// ClientConfig is one program that may ask for tokens in its own name (RFC 6749, section 4.4).
+type ClientConfig struct {
+	// ID begins with client_, then letters, digits, _ and -. No two are alike.
+	ID string `mapstructure:"id"`
+	// SecretSHA256 is the SHA-256 of its secret, 64 hex digits, lower case once loaded. The secret has to be
+	// random: a password's hash can be guessed.
+	SecretSHA256 string `mapstructure:"secret_sha256"`
+	// Tenant is whose rows it works on, a UUID, lower case once loaded. Default none.
+	Tenant string `mapstructure:"tenant"`
+	// Scopes are what it may ask for. Default none.
+	Scopes []string `mapstructure:"scopes"`
+	// TokenTTL is how long its tokens are good. Default, 0: IssuerConfig.TokenTTL.
+	TokenTTL time.Duration `mapstructure:"token_ttl" allow:"1m..24h"`
+}
+
+// defaultConfig is the configuration of one who gives none, before folders are made absolute.
+func defaultConfig() Config {
+	return Config{
+		Listen:          "127.0.0.1:8080",
+		Admin:           AdminConfig{Listen: "127.0.0.1:8081"},
+		PublicURL:       "http://localhost:8080",
+		Log:             LogConfig{Level: "info", Format: "json"},
+		ShutdownTimeout: 15 * time.Second,
+		Database: DatabaseConfig{
+			QueryExecMode:    "cache_statement",
+			StatementTimeout: 5 * time.Second,
+			MigrateOnStart:   true,
+		},
+		Issuer: IssuerConfig{Audience: "rowpass", TokenTTL: 15 * time.Minute},
+	}
+}
+
+// loadConfig reads file, which overrides the defaults, then environ ("NAME=value"), then set ("key=value"); the later
+// wins. An empty file is ROWPASS_CONFIG of environ, else config.yaml in the working directory, else none. The error has
+// a line for every problem, with where it is, its key and what is allowed, and never a secret. A file that
+// can't be read or parsed is reported alone.
+func loadConfig(file string, environ []string, set []string) (Config, error) {
+	l := newLoader()
+	if err := l.readFile(file, environ); err != nil {
+		return Config{}, err
+	}
+	l.readEnvironment(environ)
+	l.readSet(set)
+	l.readSecretFiles()
+	var c Config
+	if err := l.v.UnmarshalExact(&c, strictly); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	l.normalize(&c, environ)
+	l.check(c)
+	if len(l.problems) > 0 {
+		return Config{}, errors.Join(l.problems...)
+	}
+	return c, nil
+}
+
+// strictly takes values as they are: viper would read 5 as 5 ns and a map as a list. They were typed when they were read.
+func strictly(d *mapstructure.DecoderConfig) {
+	d.WeaklyTypedInput = false
+	d.DecodeHook = nil
+}
+
+// embeddedMode says whether rowpass runs its own PostgreSQL.
+func (c Config) embeddedMode() bool {
+	return c.Database.URL == "" && c.Database.GatewayURL == ""
+}
+
+// serviceURL is the login for rowpass's own state: the owner's, unless another is given.
+func (c Config) serviceURL() Secret {
+	if c.Database.ServiceURL != "" {
+		return c.Database.ServiceURL
+	}
+	return c.Database.URL
+}
+
+// maxConns is the size of the requests' pool on a machine of so many cores: four for each, unless it is given.
+func (c Config) maxConns(cores int) int {
+	if c.Database.MaxConns > 0 {
+		return c.Database.MaxConns
+	}
+	return max(4, 4*cores)
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+)
+
+var (
+	clientID   = regexp.MustCompile(`^client_[A-Za-z0-9_-]+$`)
+	sha256Hex  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	uuidText   = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	scopeToken = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`) // RFC 6749, section 3.3
+)
+
+// checkClients checks each client whose section could be read.
+func (l *loader) checkClients(clients []ClientConfig) {
+	first := map[string]string{} // of each ID: where it was given
+	for i, c := range clients {
+		name := fmt.Sprintf("clients[%d]", i)
+		if _, unread := l.refused[name]; unread {
+			continue
+		}
+		l.checkClient(name, c)
+		if place, twice := first[c.ID]; twice {
+			l.refuse(name+".id", "%q: given twice, in %s first: each client needs its own", c.ID, place)
+		}
+		first[c.ID] = l.places[name+".id"]
+	}
+}
+
+// checkClient doesn't repeat what stands for the secret's hash: it may be the secret.
+func (l *loader) checkClient(name string, c ClientConfig) {
+	for _, key := range []string{".id", ".secret_sha256"} {
+		if l.places[name+key] == "" {
+			l.places[name+key] = l.places[name]
+		}
+	}
+	if !clientID.MatchString(c.ID) {
+		l.refuse(name+".id", "%q: client_ and letters, digits, _ or - are needed, such as client_reports", c.ID)
+	}
+	if !sha256Hex.MatchString(c.SecretSHA256) {
+		l.refuse(name+".secret_sha256", "64 hex digits are needed, as printf %%s \"$SECRET\" | sha256sum prints them")
+	}
+	if c.Tenant != "" && !uuidText.MatchString(c.Tenant) {
+		l.refuse(name+".tenant", "%q: a UUID is needed, such as 11111111-2222-4333-8444-555555555555", c.Tenant)
+	}
+	for _, scope := range c.Scopes {
+		if !scopeToken.MatchString(scope) {
+			l.refuse(name+".scopes", "%q: no scope: printable ASCII without space, \" and \\ is needed, such as users.read", scope)
+		}
+	}
+}

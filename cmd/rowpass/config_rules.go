@@ -1,0 +1,191 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// normalize makes folders and files absolute, so that a change of the working directory moves none, and hex lower case.
+func (l *loader) normalize(c *Config, environ []string) {
+	if c.StateDir == "" && l.clean("state_dir") {
+		c.StateDir = defaultStateDir(os.Geteuid(), environ)
+		if c.StateDir == "" {
+			l.refuse("state_dir", "a folder is needed, since the environment has no HOME to put one in")
+		}
+	}
+	if c.Keys.Dir == "" && c.StateDir != "" {
+		c.Keys.Dir = filepath.Join(c.StateDir, "keys")
+	}
+	l.absolute("state_dir", &c.StateDir)
+	l.absolute("keys.dir", &c.Keys.Dir)
+	l.absolute("embedded.bin_dir", &c.Embedded.BinDir)
+	l.absolute("tls.cert_file", &c.TLS.CertFile)
+	l.absolute("tls.key_file", &c.TLS.KeyFile)
+	for i := range c.Clients {
+		c.Clients[i].SecretSHA256 = strings.ToLower(c.Clients[i].SecretSHA256)
+		c.Clients[i].Tenant = strings.ToLower(c.Clients[i].Tenant)
+	}
+}
+
+// defaultStateDir follows the XDG Base Directory Specification, which has a relative XDG_STATE_HOME ignored. It is "" where there
+// is no home. Root's own home is shut to the user that PostgreSQL runs as.
+func defaultStateDir(uid int, environ []string) string {
+	if uid == 0 {
+		return "/var/lib/rowpass"
+	}
+	if dir := lookup(environ, "XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "rowpass")
+	}
+	if home := lookup(environ, "HOME"); home != "" {
+		return filepath.Join(home, ".local", "state", "rowpass")
+	}
+	return ""
+}
+
+// lookup is a variable's value among "NAME=value"; "" if it isn't there.
+func lookup(environ []string, name string) string {
+	for _, pair := range environ {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// absolute completes a path, unless it is empty. A ~ that no shell has replaced would make a folder of that name.
+func (l *loader) absolute(key string, path *string) {
+	if strings.HasPrefix(*path, "~") {
+		l.refuse(key, "%q: ~ means nothing here: write the whole path", *path)
+		return
+	}
+	if *path == "" {
+		return
+	}
+	full, err := filepath.Abs(*path)
+	if err != nil {
+		l.refuse(key, "%q: %w", *path, err)
+		return
+	}
+	*path = full
+}
+
+// check is every rule that a key's type doesn't hold already.
+func (l *loader) check(c Config) {
+	l.checkAddress("listen", c.Listen)
+	if c.Admin.Listen != "" {
+		l.checkAddress("admin.listen", c.Admin.Listen)
+	}
+	if c.Admin.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
+		l.refuse("admin.listen", "%q: listen has the same; another port is needed", c.Admin.Listen)
+	}
+	l.checkPublicURL(c.PublicURL)
+	l.checkTLS(c.TLS)
+	l.checkDatabase(c.Database)
+	if c.Issuer.Audience == "" {
+		l.refuse("issuer.audience", `"": a name is needed, such as rowpass`)
+	}
+	if c.Issuer.Demo && !c.Issuer.DemoTokensForWholeNetwork && l.clean("listen") && !isLoopback(c.Listen) {
+		l.refuse("issuer.demo", "listen is %s, and whoever reaches that could be any user: "+
+			"listen on 127.0.0.1, or set issuer.demo_tokens_for_whole_network: true", c.Listen)
+	}
+	l.checkClients(c.Clients)
+}
+
+func (l *loader) checkAddress(key, addr string) {
+	host, port, err := net.SplitHostPort(addr)
+	if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || strings.ContainsAny(host, " /@") {
+		l.refuse(key, "%q: host:port is needed, such as 127.0.0.1:8080", addr)
+	}
+}
+
+// isLoopback says whether only this machine reaches addr. No host means all of its addresses.
+func isLoopback(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// checkPublicURL holds the issuer to RFC 8414, section 2: no query and no fragment. Verifiers compare it byte for byte,
+// so a slash at its end would make another one.
+func (l *loader) checkPublicURL(text string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		strings.ContainsAny(text, "?#") || strings.HasSuffix(text, "/") {
+		l.refuse("public_url", "http(s)://host is needed, such as https://api.example.com, without user, query, fragment and slash at the end")
+	}
+}
+
+func (l *loader) checkTLS(tls TLSConfig) {
+	switch {
+	case !l.clean("tls."):
+	case tls.CertFile == "" && tls.KeyFile != "":
+		l.refuse("tls.key_file", "tls.cert_file is missing: HTTPS needs both, HTTP neither")
+	case tls.CertFile != "" && tls.KeyFile == "":
+		l.refuse("tls.cert_file", "tls.key_file is missing: HTTPS needs both, HTTP neither")
+	}
+}
+
+var relation = regexp.MustCompile(`^[^.\s][^.]*\.[^.\s][^.]*$`)
+
+func (l *loader) checkDatabase(db DatabaseConfig) {
+	for _, name := range db.Unprotected {
+		if !relation.MatchString(name) {
+			l.refuse("database.unprotected", "%q: schema.relation is needed, such as public.countries", name)
+		}
+	}
+	l.checkLogins(db)
+}
+
+// checkLogins checks that either no login or a sufficient set of different ones is given.
+func (l *loader) checkLogins(db DatabaseConfig) {
+	owner := l.databaseUser("database.url", db.URL)
+	gateway := l.databaseUser("database.gateway_url", db.GatewayURL)
+	service := l.databaseUser("database.service_url", db.ServiceURL)
+	if !l.clean("database.url") || !l.clean("database.gateway_url") || !l.clean("database.seal_key") {
+		return
+	}
+	switch {
+	case db.GatewayURL == "" && db.URL != "":
+		l.refuse("database.url", "database.gateway_url is missing: the owner sees all rows, and requests need a login that doesn't; "+
+			"give postgres://rowpass_gateway:password@host/database, and rowpass migrate makes that login")
+	case db.GatewayURL == "" && db.ServiceURL != "":
+		l.refuse("database.service_url", "database.url and database.gateway_url are missing: without them rowpass runs a PostgreSQL of its own")
+	case db.GatewayURL == "" && db.SealKey != "":
+		l.refuse("database.seal_key", "database.gateway_url is missing: without it rowpass runs a PostgreSQL of its own, and makes its key")
+	case db.GatewayURL != "" && db.URL == "" && db.SealKey == "":
+		l.refuse("database.gateway_url", "database.url, to read the seal's key as the owner, or database.seal_key is missing")
+	case db.URL != "" && gateway == owner:
+		l.refuse("database.gateway_url", "its user is that of database.url, whom no policy holds: give requests a login of their own")
+	case db.ServiceURL != "" && gateway == service:
+		l.refuse("database.gateway_url", "its user is that of database.service_url, whose rights are not for callers: "+
+			"give requests a login of their own")
+	}
+}
+
+// databaseUser is whom a URL logs in as; "" for an empty or a refused one. pgconn's own error quotes the URL.
+func (l *loader) databaseUser(key string, u Secret) string {
+	if u == "" {
+		return ""
+	}
+	conf, err := pgconn.ParseConfig(string(u))
+	switch {
+	case err == nil:
+		return conf.User
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		l.refuse(key, "a file that it names (sslrootcert, sslcert, sslkey, servicefile) can't be read")
+	default:
+		l.refuse(key, "no database URL: postgres://user:password@host:5432/database is needed, "+
+			"with special characters of the password as %%40 for @, %%2F for /, %%25 for %%")
+	}
+	return ""
+}

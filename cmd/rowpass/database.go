@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+
+	"rowpass/db"
+	"rowpass/db/embedded"
+)
+
+// The embedded cluster's database and logins. The first one owns the database.
+const (
+	embeddedDatabase = "rowpass"
+	embeddedOwner    = "rowpass_owner"
+	embeddedGateway  = "rowpass_gateway"
+	embeddedService  = "rowpass_service"
+)
+
+// logins is how the three roles reach the database.
+type logins struct {
+	owner   string // empty where this instance has no owner's login
+	gateway string
+	service string
+	server  *embedded.Server // nil where the database is somebody else's
+}
+
+// serverLogins starts the embedded PostgreSQL, or names the configured one.
+func serverLogins(ctx context.Context, c Config, log *slog.Logger) (logins, error) {
+	if !c.embeddedMode() {
+		return configuredLogins(c), nil
+	}
+	clearPostgresEnvironment()
+	server, err := embedded.Start(ctx, embeddedConfig(c, log))
+	if err != nil {
+		return logins{}, err
+	}
+	return embeddedLogins(server), nil
+}
+
+// commandLogins is serverLogins for a command that is over soon: it joins a PostgreSQL that rowpass serve has running.
+func commandLogins(ctx context.Context, c Config, log *slog.Logger) (logins, error) {
+	if !c.embeddedMode() {
+		return configuredLogins(c), nil
+	}
+	clearPostgresEnvironment()
+	server, err := embedded.Attach(ctx, embeddedConfig(c, log))
+	if errors.Is(err, embedded.ErrNotRunning) {
+		return serverLogins(ctx, c, log)
+	}
+	if err != nil {
+		return logins{}, err
+	}
+	return embeddedLogins(server), nil
+}
+
+func configuredLogins(c Config) logins {
+	return logins{owner: string(c.Database.URL), gateway: string(c.Database.GatewayURL), service: string(c.serviceURL())}
+}
+
+func embeddedLogins(s *embedded.Server) logins {
+	return logins{
+		owner:   s.URL(embeddedOwner, embeddedDatabase),
+		gateway: s.URL(embeddedGateway, embeddedDatabase),
+		service: s.URL(embeddedService, embeddedDatabase),
+		server:  s,
+	}
+}
+
+func embeddedConfig(c Config, log *slog.Logger) embedded.Config {
+	return embedded.Config{
+		StateDir: c.StateDir, BinDir: c.Embedded.BinDir, OSUser: c.Embedded.OSUser,
+		Logins: []string{embeddedOwner, embeddedGateway, embeddedService}, Database: embeddedDatabase, Log: log,
+	}
+}
+
+// clearPostgresEnvironment keeps the variables of the user's psql (PGSERVICE, PGHOST …) out of our own connections.
+func clearPostgresEnvironment() {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "PG") {
+			_ = os.Unsetenv(name)
+		}
+	}
+}
+
+// stop ends the embedded PostgreSQL, if this process started it.
+func (l logins) stop(ctx context.Context) error {
+	if l.server == nil {
+		return nil
+	}
+	return l.server.Stop(context.WithoutCancel(ctx))
+}
+
+// ownerURL is the owner's login, which the command named needs.
+func (l logins) ownerURL(command string) (string, error) {
+	if l.owner == "" {
+		return "", fmt.Errorf("rowpass %s works as the owner: set database.url", command)
+	}
+	return l.owner, nil
+}
+
+// asOwner runs a command that needs the owner's login and lets go of the database afterwards.
+func (p *program) asOwner(ctx context.Context, command string, f func(ownerURL string) error) error {
+	c, err := p.config()
+	if err != nil {
+		return err
+	}
+	l, err := commandLogins(ctx, c, p.quiet())
+	if err != nil {
+		return err
+	}
+	owner, err := l.ownerURL(command)
+	if err == nil {
+		err = f(owner)
+	}
+	return errors.Join(err, l.stop(ctx))
+}
+
+// openDB opens the pools with what the configuration says of them.
+func openDB(ctx context.Context, c Config, l logins, log *slog.Logger) (*db.DB, error) {
+	var key []byte
+	if l.owner == "" {
+		var err error
+		if key, err = hex.DecodeString(string(c.Database.SealKey)); err != nil || len(key) != db.SealKeySize {
+			return nil, errors.New("database.seal_key: 64 hex digits are needed, as rowpass seal export prints them where the owner's login is")
+		}
+	}
+	return db.Open(ctx, db.Config{
+		GatewayURL: l.gateway, ServiceURL: l.service, OwnerURL: l.owner, SealKey: key,
+		MaxConns: c.maxConns(runtime.GOMAXPROCS(0)), QueryExecMode: c.Database.QueryExecMode,
+		StatementTimeout: c.Database.StatementTimeout, Log: log,
+	})
+}

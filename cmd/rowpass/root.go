@@ -1,0 +1,72 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+)
+
+// program is what every subcommand shares.
+type program struct {
+	environ []string
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+
+	configFile string   // --config
+	set        []string // --set
+}
+
+func (p *program) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rowpass",
+		Short: "Your rows and no others: bearer tokens in front of any PostgreSQL",
+		Long: `rowpass turns a bearer token into your rows and no others, on any PostgreSQL.
+
+Without a database in its configuration it runs a private one, so this is a whole demo:
+
+  rowpass serve --set issuer.demo=true`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.PersistentFlags().StringVar(&p.configFile, "config", "", "configuration `file` (default: config.yaml in this folder, if there is one)")
+	root.PersistentFlags().StringArrayVar(&p.set, "set", nil, "override a `key=value` of the configuration; may be repeated")
+	root.AddCommand(
+		p.serveCommand(), p.migrateCommand(), p.seedCommand(), p.keysCommand(), p.sealCommand(), p.tokenCommand(),
+		p.clientsCommand(), p.tenantsCommand(), p.usersCommand(), p.versionCommand(),
+	)
+	return root
+}
+
+// config loads the configuration as the flags name it.
+func (p *program) config() (Config, error) {
+	return loadConfig(p.configFile, p.environ, p.set)
+}
+
+// logger writes to standard error, so that what a command answers can be piped.
+func (p *program) logger(c LogConfig) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // one of four words, checked when it was read
+	options := &slog.HandlerOptions{Level: level}
+	if c.Format == "text" {
+		return slog.New(slog.NewTextHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(p.stderr, options))
+}
+
+// quiet is the logger of commands that answer in a line or two: warnings only.
+func (p *program) quiet() *slog.Logger {
+	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}
+	c.AddCommand(commands...)
+	return c
+}

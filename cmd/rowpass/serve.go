@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rowpass/api"
+	"rowpass/db"
+	"rowpass/keys"
+	"rowpass/seed"
+	"rowpass/token"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API, with a private PostgreSQL where none is configured",
+		Long: `Serve the API until a signal says stop; then requests that have begun are finished.
+
+  rowpass serve                             with config.yaml of this folder
+  rowpass serve --set issuer.demo=true      a demo that needs no configuration`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.config()
+			if err != nil {
+				return err
+			}
+			return p.serve(cmd.Context(), c, p.logger(c.Log))
+		},
+	}
+}
+
+// serve starts the parts in the order in which they need one another and stops them in the opposite one.
+func (p *program) serve(ctx context.Context, c Config, log *slog.Logger) (err error) {
+	l, err := serverLogins(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.stop(ctx)) }()
+	if err := prepareDatabase(ctx, c, l, log); err != nil {
+		return err
+	}
+	d, err := openDB(ctx, c, l, log)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Check(ctx, db.Tolerances{Unprotected: c.Database.Unprotected, OldServer: c.Database.AllowServerWithRLSHoles}); err != nil {
+		return err
+	}
+	ring, err := openRing(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	s := &service{config: c, log: log, db: d, ring: ring, logins: l}
+	return s.run(ctx, p)
+}
+
+// prepareDatabase migrates, and fills an empty directory where this is a demo on a database of its own.
+func prepareDatabase(ctx context.Context, c Config, l logins, log *slog.Logger) error {
+	if err := migrateAtStart(ctx, c, l, log); err != nil {
+		return err
+	}
+	if c.Issuer.Demo && l.server != nil {
+		if err := db.Seed(ctx, l.owner, seed.SQL, true); err != nil {
+			return fmt.Errorf("seeding: %w", err)
+		}
+	}
+	return nil
+}
+
+// liveRing is the ring as it was last read.
+type liveRing struct {
+	store keys.Store
+	now   atomic.Pointer[keys.Ring]
+}
+
+func (r *liveRing) ring() keys.Ring { return *r.now.Load() }
+
+func (r *liveRing) reload(ctx context.Context) error {
+	ring, _, err := keys.Load(ctx, r.store)
+	if err != nil {
+		return fmt.Errorf("reading the keys: %w", err)
+	}
+	r.now.Store(&ring)
+	return nil
+}
+
+// openRing reads the keys. An instance with a PostgreSQL of its own makes the first key; elsewhere other instances may
+// have one already, and two that sign with different keys refuse each other's tokens.
+func openRing(ctx context.Context, c Config, log *slog.Logger) (*liveRing, error) {
+	r := &liveRing{store: keys.NewFolder(c.Keys.Dir)}
+	if err := r.reload(ctx); err != nil {
+		return nil, err
+	}
+	if _, ok := r.ring().Current(); ok {
+		return r, nil
+	}
+	if !c.embeddedMode() {
+		return nil, fmt.Errorf("no key signs in %s: run rowpass keys generate, once for all instances", c.Keys.Dir)
+	}
+	key, err := keys.Generate("ES256", time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if err := addToRing(ctx, r.store, key, keys.Current); err != nil {
+		return nil, fmt.Errorf("adding a key to %s: %w", c.Keys.Dir, err)
+	}
+	log.InfoContext(ctx, "made a signing key", "kid", key.ID(), "dir", c.Keys.Dir)
+	return r, r.reload(ctx)
+}
+
+// service is what runs between the start and the stop.
+type service struct {
+	config   Config
+	log      *slog.Logger
+	db       *db.DB
+	ring     *liveRing
+	logins   logins
+	draining atomic.Bool
+}
+
+// run serves until ctx ends or a part breaks, then drains.
+func (s *service) run(ctx context.Context, p *program) error {
+	handler, metrics, err := s.handler()
+	if err != nil {
+		return err
+	}
+	certificate, err := loadCertificate(s.config.TLS)
+	if err != nil {
+		return err
+	}
+	public, err := listen(ctx, "listen", s.config.Listen)
+	if err != nil {
+		return err
+	}
+	servers := []*http.Server{s.server(handler, certificate)}
+	listeners := []net.Listener{public}
+	if s.config.Admin.Listen != "" {
+		admin, err := listen(ctx, "admin.listen", s.config.Admin.Listen)
+		if err != nil {
+			return errors.Join(err, public.Close())
+		}
+		adminHandler := api.NewAdmin(api.AdminConfig{DB: s.db, Ring: s.ring.ring, Metrics: metrics, Draining: s.draining.Load})
+		servers, listeners = append(servers, s.server(adminHandler, nil)), append(listeners, admin)
+	}
+	upkeep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go s.upkeep(upkeep, certificate)
+	broken := make(chan error, len(servers))
+	for i := range servers {
+		go func() { broken <- serveOn(servers[i], listeners[i]) }()
+	}
+	s.announce(p, listeners)
+	err = s.wait(ctx, broken)
+	return errors.Join(err, s.drain(servers))
+}
+
+// wait returns nil for a signal and what broke otherwise.
+func (s *service) wait(ctx context.Context, broken <-chan error) error {
+	var postgres <-chan struct{}
+	if s.logins.server != nil {
+		postgres = s.logins.server.Done()
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-broken:
+		return fmt.Errorf("serving: %w", err)
+	case <-postgres:
+		return fmt.Errorf("the embedded PostgreSQL ended: %w", s.logins.server.Err())
+	}
+}
+
+// drain tells load balancers, lets requests finish, and cuts off what takes longer than configured.
+func (s *service) drain(servers []*http.Server) error {
+	s.draining.Store(true)
+	s.log.Info("stopping", "drain", s.config.ShutdownTimeout.String())
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.ShutdownTimeout)
+	defer cancel()
+	var cut error
+	for _, server := range servers {
+		if err := server.Shutdown(ctx); err != nil {
+			cut = errors.Join(cut, server.Close(), fmt.Errorf("requests were cut off after %s", s.config.ShutdownTimeout))
+		}
+	}
+	return cut
+}
+
+// upkeep repeats every minute what only changes now and then. What cannot be read stays as it was.
+func (s *service) upkeep(ctx context.Context, certificate *liveCertificate) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Minute):
+		}
+		refresh, cancel := context.WithTimeout(ctx, 30*time.Second)
+		err := errors.Join(s.db.Refresh(refresh), s.ring.reload(refresh), certificate.reload())
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("upkeep: what could not be read stays as it was", "err", err)
+		}
+	}
+}
+
+// handler is the public API over what was opened.
+func (s *service) handler() (http.Handler, *api.Metrics, error) {
+	c := s.config
+	issuer, err := token.NewIssuer(token.IssuerConfig{
+		Issuer: c.PublicURL, Audience: c.Issuer.Audience, TTL: c.Issuer.TokenTTL, Ring: s.ring.ring, Now: time.Now,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	verifier, err := token.NewVerifier(token.VerifierConfig{
+		Issuer: c.PublicURL, Audience: c.Issuer.Audience, Ring: s.ring.ring, Now: time.Now, CacheSize: verifiedTokens,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	metrics := api.NewMetrics(version)
+	metrics.Watch(s.db)
+	return api.New(api.Config{
+		DB: s.db, Issuer: issuer, Verifier: verifier, Ring: s.ring.ring, Clients: apiClients(c.Clients),
+		Demo: c.Issuer.Demo, Hosts: hostNames(c), TrustedProxies: c.TrustedProxies, Metrics: metrics, Log: s.log,
+	}), metrics, nil
+}
+
+// verifiedTokens is how many tokens are remembered as verified, some 2 KiB each.
+const verifiedTokens = 10_000
+
+func apiClients(configured []ClientConfig) []api.Client {
+	clients := make([]api.Client, len(configured))
+	for i, c := range configured {
+		clients[i] = api.Client{ID: c.ID, Tenant: c.Tenant, Scopes: c.Scopes, TokenTTL: c.TokenTTL}
+		_, _ = hex.Decode(clients[i].SecretSHA256[:], []byte(c.SecretSHA256)) // 64 hex digits, checked when it was read
+	}
+	return clients
+}
+
+// hostNames are the names under which a demo can be reached.
+func hostNames(c Config) []string {
+	names := []string{"localhost"}
+	if u, err := url.Parse(c.PublicURL); err == nil {
+		names = append(names, u.Hostname())
+	}
+	if host, _, err := net.SplitHostPort(c.Listen); err == nil && host != "" {
+		names = append(names, host)
+	}
+	return names
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rowpass/db"
+	"rowpass/keys"
+	"rowpass/token"
+)
+
+func (p *program) tokenCommand() *cobra.Command {
+	var user, tenant string
+	var ttl time.Duration
+	var claims []string
+	issue := &cobra.Command{
+		Use: "issue --user USER", Short: "Print a token for a user of the directory", Args: cobra.NoArgs,
+		Example: `  curl -H "Authorization: Bearer $(rowpass token issue --user member@acme.example)" http://localhost:8080/api/users
+  rowpass token issue --user member@acme.example --ttl 1h --claim plan=pro --claim 'limits={"rows":10}'`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			extra, err := parseClaims(claims)
+			if err != nil {
+				return err
+			}
+			raw, err := p.issue(cmd.Context(), user, tenant, token.Grant{ClientID: token.ClientCLI, TTL: ttl, Extra: extra})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(p.stdout, raw)
+			return err
+		},
+	}
+	issue.Flags().StringVar(&user, "user", "", "the user's `id or e-mail address`")
+	issue.Flags().StringVar(&tenant, "tenant", "", "the tenant's `id`, where the address stands in several")
+	issue.Flags().DurationVar(&ttl, "ttl", 0, "how long the token is good (default: issuer.token_ttl)")
+	issue.Flags().StringArrayVar(&claims, "claim", nil, "a further claim, `name=value`; JSON is taken as such, anything else as a string; may be repeated")
+	_ = issue.MarkFlagRequired("user")
+	return group("token", "Issue tokens for scripts", issue)
+}
+
+// parseClaims reads name=value pairs.
+func parseClaims(pairs []string) (map[string]any, error) {
+	claims := make(map[string]any, len(pairs))
+	for _, pair := range pairs {
+		name, text, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--claim %q: name=value is needed, such as plan=pro", pair)
+		}
+		if _, twice := claims[name]; twice {
+			return nil, fmt.Errorf("--claim %s is given twice", name)
+		}
+		claims[name] = text
+		if json.Valid([]byte(text)) {
+			claims[name] = json.RawMessage(text)
+		}
+	}
+	return claims, nil
+}
+
+// issue looks the user up and signs a token with the ring's current key.
+func (p *program) issue(ctx context.Context, user, tenant string, g token.Grant) (string, error) {
+	c, err := p.config()
+	if err != nil {
+		return "", err
+	}
+	if g.TTL < 0 || g.TTL > 0 && g.TTL < time.Second || g.TTL > maxTTL {
+		return "", fmt.Errorf("--ttl %s: 1s to %s is allowed", g.TTL, maxTTL)
+	}
+	ring, _, err := keys.Load(ctx, keys.NewFolder(c.Keys.Dir))
+	if err != nil {
+		return "", err
+	}
+	entry, err := p.findUser(ctx, c, user, tenant)
+	if err != nil {
+		return "", err
+	}
+	issuer, err := token.NewIssuer(token.IssuerConfig{
+		Issuer: c.PublicURL, Audience: c.Issuer.Audience, TTL: c.Issuer.TokenTTL,
+		Ring: func() keys.Ring { return ring }, Now: time.Now,
+	})
+	if err != nil {
+		return "", err
+	}
+	g.Subject, g.Tenant = entry.UserID, entry.TenantID
+	raw, _, err := issuer.Issue(g)
+	return raw, err
+}
+
+// maxTTL is the longest life of a token that a script may ask for. What lives longer outlives every decision about it.
+const maxTTL = 366 * 24 * time.Hour
+
+func (p *program) findUser(ctx context.Context, c Config, user, tenant string) (db.Entry, error) {
+	l, err := commandLogins(ctx, c, p.quiet())
+	if err != nil {
+		return db.Entry{}, err
+	}
+	entry, err := findUser(ctx, c, l, p, user, tenant)
+	return entry, errors.Join(err, l.stop(ctx))
+}
+
+func findUser(ctx context.Context, c Config, l logins, p *program, user, tenant string) (db.Entry, error) {
+	d, err := openDB(ctx, c, l, p.quiet())
+	if err != nil {
+		return db.Entry{}, err
+	}
+	defer d.Close()
+	entry, err := d.FindUser(ctx, user, tenant)
+	if errors.Is(err, db.ErrNotFound) {
+		return entry, fmt.Errorf("there is no user %q; rowpass users list shows them", user)
+	}
+	return entry, err
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"rowpass/db"
+)
+
+func (p *program) usersCommand() *cobra.Command {
+	return group("users", "Make and list users", p.createUserCommand(), p.listUsersCommand())
+}
+
+func (p *program) createUserCommand() *cobra.Command {
+	var tenant, email, name string
+	var admin bool
+	c := &cobra.Command{
+		Use: "create --tenant TENANT --email ADDRESS", Short: "Make a user and print its id", Args: cobra.NoArgs,
+		Example: "  rowpass users create --tenant Acme --email ada@acme.example --admin",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			role := "member"
+			if admin {
+				role = "admin"
+			}
+			return p.asOwner(cmd.Context(), "users", func(owner string) error {
+				id, err := db.CreateUser(cmd.Context(), owner, tenant, name, email, role)
+				if err != nil {
+					return fmt.Errorf("making the user: %w", err)
+				}
+				_, err = fmt.Fprintln(p.stdout, id)
+				return err
+			})
+		},
+	}
+	c.Flags().StringVar(&tenant, "tenant", "", "the tenant's `id or name`")
+	c.Flags().StringVar(&email, "email", "", "the user's e-mail `address`")
+	c.Flags().StringVar(&name, "name", "", "the user's `name`")
+	c.Flags().BoolVar(&admin, "admin", false, "make the user an admin of the tenant")
+	_ = c.MarkFlagRequired("tenant")
+	_ = c.MarkFlagRequired("email")
+	return c
+}
+
+func (p *program) listUsersCommand() *cobra.Command {
+	var tenant string
+	c := &cobra.Command{
+		Use: "list", Short: "List the users of a tenant, or of all", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.asOwner(cmd.Context(), "users", func(owner string) error {
+				users, err := db.ListUsers(cmd.Context(), owner, tenant)
+				if err != nil {
+					return fmt.Errorf("listing the users: %w", err)
+				}
+				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(w, "ID\tTENANT\tEMAIL\tROLE")
+				for _, u := range users {
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.UserID, u.TenantID, u.Email, u.Role)
+				}
+				return w.Flush()
+			})
+		},
+	}
+	c.Flags().StringVar(&tenant, "tenant", "", "only this tenant's, by `id or name`")
+	return c
+}

@@ -1,0 +1,172 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Tolerances are the findings of Check that the operator has decided to live with.
+type Tolerances struct {
+	Unprotected []string // relations, as schema.name, that callers may touch although no policy guards their rows
+	OldServer   bool     // a server whose row-level security has published holes
+}
+
+// ErrUnsafe is what Check finds: with it, rows of one tenant may reach another.
+var ErrUnsafe = errors.New("the database does not keep callers apart")
+
+// Check refuses a database in which a caller could get around the policies: by what the gateway's login or the callers'
+// roles are, may become, own or may create, or by a relation that no policy guards. It reports all that it finds, each
+// in one sentence with the way out.
+func (db *DB) Check(ctx context.Context, t Tolerances) error {
+	version, err := db.serverVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("asking the server for its version: %w", err)
+	}
+	var findings []string
+	if hole := oldServer(version); hole != "" && !t.OldServer {
+		findings = append(findings, hole)
+	}
+	for _, query := range []string{missingParts, dangerousRoles, foreignMemberships, inheritedGrants(version), createRights} {
+		found, err := db.findings(ctx, query)
+		if err != nil {
+			return fmt.Errorf("checking the roles: %w", err)
+		}
+		findings = append(findings, found...)
+	}
+	found, err := db.findings(ctx, openRelations, slices.Clip(append([]string{}, t.Unprotected...)))
+	if err != nil {
+		return fmt.Errorf("checking the tables: %w", err)
+	}
+	findings = append(findings, found...)
+	if len(findings) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w:\n- %s", ErrUnsafe, strings.Join(findings, "\n- "))
+}
+
+func (db *DB) findings(ctx context.Context, query string, args ...any) ([]string, error) {
+	if query == "" {
+		return nil, nil
+	}
+	rows, err := db.gateway.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+func (db *DB) serverVersion(ctx context.Context) (version int, err error) {
+	err = db.gateway.QueryRow(ctx, `select current_setting('server_version_num')::int`).Scan(&version)
+	return version, err
+}
+
+// oldServer names the first minor release of each major whose row-level security has no published hole
+// (CVE-2023-2455, -39418, CVE-2024-10976, -10978, CVE-2025-8713).
+func oldServer(version int) string {
+	sound := map[int]int{15: 14, 16: 10, 17: 6}
+	major, minor := version/10000, version%10000
+	if major < 15 {
+		return fmt.Sprintf("the server is PostgreSQL %d.%d; rowpass needs 15.14 or later", major, minor)
+	}
+	if minor >= sound[major] {
+		return ""
+	}
+	return fmt.Sprintf("the server is PostgreSQL %d.%d, whose row-level security has published holes; update it to %d.%d, "+
+		"or set database.allow_server_with_rls_holes", major, minor, major, sound[major])
+}
+
+// reachable is every role that a caller's statement can run as: the login, what callers become, and what any of these is
+// a member of, directly or not. It is the beginning of the queries below.
+const reachable = `
+	with recursive reachable (id, via) as (
+		select oid, rolname::text from pg_catalog.pg_roles where rolname in (session_user, 'authenticated', 'anonymous')
+		union
+		select m.roleid, r.via from pg_catalog.pg_auth_members m join reachable r on r.id = m.member
+	)`
+
+// missingParts tells of a database that was not migrated.
+const missingParts = `
+	select format('role %s is missing; run rowpass migrate up', name)
+	from unnest(array['authenticated', 'anonymous']) name
+	where not exists (select from pg_catalog.pg_roles where rolname = name)
+	union all
+	select 'schema auth is missing or closed to the gateway; run rowpass migrate up'
+	where not coalesce((select has_schema_privilege(oid, 'usage') from pg_catalog.pg_namespace where nspname = 'auth'), false)`
+
+const dangerousRoles = reachable + `
+	select format('role %I %s%s; %s', rolname, fault, case when rolname = via then '' else format(' (and %I is a member of it)', via) end, cure)
+	from reachable join pg_catalog.pg_roles on oid = id
+	cross join lateral (values
+		(rolsuper, 'is a superuser, for whom no policy counts', format('alter role %I nosuperuser, or let callers use another role', rolname)),
+		(rolbypassrls, 'bypasses row-level security', format('alter role %I nobypassrls', rolname)),
+		(rolcreaterole, 'may make roles and grant them to itself', format('alter role %I nocreaterole', rolname)),
+		(rolreplication, 'may read everything by replication', format('alter role %I noreplication', rolname)),
+		(rolname like 'pg\_%', 'is predefined, with rights beyond the policies', format('revoke %I from %I', rolname, via)),
+		(exists (select from pg_catalog.pg_shdepend where refclassid = 'pg_authid'::regclass and refobjid = id and deptype = 'o'),
+			'owns something, and no policy counts for an owner', format('reassign owned by %I to the owner', rolname))
+	) as faults (found, fault, cure)
+	where found order by 1`
+
+const foreignMemberships = reachable + `
+	select distinct format('%I may become %I; revoke %I from whichever of %I, authenticated and anonymous holds it', session_user, rolname, rolname, session_user)
+	from reachable join pg_catalog.pg_roles on oid = id
+	where rolname not in (session_user, 'authenticated', 'anonymous')
+	union all
+	select format('%I may not become %I; run rowpass migrate up', session_user, rolname)
+	from pg_catalog.pg_roles where rolname in ('authenticated', 'anonymous') and not pg_has_role(session_user, oid, 'MEMBER')
+	order by 1`
+
+// inheritedGrants tells of memberships that act without being taken. Up to 15 the member's attribute says so, later
+// each membership for itself.
+func inheritedGrants(version int) string {
+	if version < 160000 {
+		return `
+			select format('role %I inherits what authenticated may do before it has any claims; alter role %I noinherit', session_user, session_user)
+			from pg_catalog.pg_roles where rolname = session_user and rolinherit`
+	}
+	return `
+		select format('the membership of %I in %I %s; grant %I to %I with inherit false, set true', session_user, r.rolname,
+			case when inherit_option then 'acts before it is taken' else 'cannot be taken' end, r.rolname, session_user)
+		from pg_catalog.pg_auth_members m join pg_catalog.pg_roles r on r.oid = m.roleid
+		where m.member = (select oid from pg_catalog.pg_roles where rolname = session_user)
+		group by r.rolname, inherit_option having bool_or(inherit_option) or not bool_or(set_option)`
+}
+
+const createRights = `
+	select format('role %I may CREATE in %s, and what it makes there is found before what you made; revoke create on %s from %I and from public', rolname, place, place, rolname)
+	from pg_catalog.pg_roles
+	cross join lateral (
+		select format('database %I', current_database()) as place where has_database_privilege(oid, current_database(), 'create')
+		union all
+		select 'schema public' where has_schema_privilege(oid, 'public', 'create')
+	) as places
+	where rolname in (session_user, 'authenticated', 'anonymous') order by 1`
+
+// openRelations lists what callers may touch without a policy between. A view without security_invoker reads as its
+// owner, materialized views and foreign tables have no policies, and a partition does not see its parent's.
+const openRelations = `
+	select format('%s %I.%I can be touched by callers and %s; %s, or name it in database.unprotected', kind, nspname, relname, fault, cure)
+	from pg_catalog.pg_class c
+	join pg_catalog.pg_namespace n on n.oid = relnamespace
+	cross join lateral (select
+		case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' else 'table' end,
+		case relkind when 'v' then 'reads as its owner' when 'm' then 'has no policies' when 'f' then 'has no policies'
+			else case when relrowsecurity then 'is a partition, which does not see its parent''s policies' else 'has no row-level security' end end,
+		case when relkind = 'v' then format('alter view %I.%I set (security_invoker)', nspname, relname)
+			when relkind in ('r', 'p') and not relrowsecurity then format('alter table %I.%I enable row level security', nspname, relname)
+			else format('revoke all on %I.%I from authenticated, anonymous, public', nspname, relname) end
+	) as words (kind, fault, cure)
+	where nspname not in ('pg_catalog', 'information_schema') and nspname not like 'pg\_toast%' and nspname not like 'pg\_temp%'
+		and (relkind in ('m', 'f') or relkind in ('r', 'p') and (not relrowsecurity or relispartition)
+			or relkind = 'v' and not coalesce((select bool_or(option_value::boolean) from pg_options_to_table(reloptions)
+				where option_name = 'security_invoker'), false))
+		and exists (select from pg_catalog.pg_roles r where rolname in ('authenticated', 'anonymous')
+			and has_schema_privilege(r.oid, n.oid, 'usage')
+			and (has_any_column_privilege(r.oid, c.oid, 'select, insert, update') or has_table_privilege(r.oid, c.oid, 'delete, truncate')))
+		and format('%s.%s', nspname, relname) <> all ($1::text[])
+	order by 1`

@@ -1,0 +1,211 @@
+//go:build unix
+
+package embedded_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"rowpass/db/embedded"
+)
+
+func TestColdStartThenRestart(t *testing.T) {
+	c := config(t)
+	s := start(t, c)
+	run(t, s.URL("owner", "app"), `create table kept (n int); insert into kept values (42)`)
+	before := s.URL("gateway", "app")
+	if !strings.HasPrefix(s.Version(), "1") || s.Err() != nil {
+		t.Errorf("version %q and error %v of a running server", s.Version(), s.Err())
+	}
+	stop(t, s)
+	<-s.Done()
+	if s.Err() != nil {
+		t.Errorf("after Stop the error is %v, want none", s.Err())
+	}
+	stop(t, s)
+
+	s = start(t, c)
+	if n := value[int](t, s.URL("owner", "app"), `select n from kept`); n != 42 {
+		t.Errorf("after a restart the row is %d, want 42", n)
+	}
+	if s.URL("gateway", "app") != before {
+		t.Error("a restart changed a password")
+	}
+}
+
+func TestColdStartMakes(t *testing.T) {
+	t.Setenv("LC_ALL", "xx_XX")
+	t.Setenv("PGDATA", "/nowhere")
+	t.Setenv("SOME_SECRET", "tell-tale")
+	c := config(t)
+	s := start(t, c)
+	owner := s.URL("owner", "app")
+	for _, line := range []struct{ what, query, want string }{
+		{"the owner logs in as itself", `select session_user::text`, "owner"},
+		{"the owner owns the database", `select pg_get_userbyid(datdba)::text from pg_database where datname = 'app'`, "owner"},
+		{"the owner makes roles, and is no more than that", `select concat(rolcreaterole, rolsuper, rolbypassrls, rolreplication, rolcreatedb) from pg_roles where rolname = 'owner'`, "tffff"},
+		{"the owner is a member of nothing", `select count(*)::text from pg_auth_members where member = 'owner'::regrole`, "0"},
+		{"other logins are left to whoever migrates", `select count(*)::text from pg_roles where rolname = 'gateway'`, "0"},
+		{"nothing listens on TCP", `select concat(current_setting('listen_addresses'), inet_server_addr())`, ""},
+		{"letters beyond ASCII have upper and lower case", `select lower('É')`, "é"},
+		{"the order is that of code points", `select string_agg(c, '' order by c) from unnest(array['b','é','a','Z']) c`, "Zabé"},
+		{"the encoding is UTF-8", `select current_setting('server_encoding')`, "UTF8"},
+		{"a throw-away server does not sync", `select current_setting('fsync')`, "off"},
+	} {
+		if got := value[string](t, owner, line.query); got != line.want {
+			t.Errorf("%s: %q, want %q", line.what, got, line.want)
+		}
+	}
+	if env, err := os.ReadFile("/proc/" + strconv.Itoa(postmasterPID(t, c.StateDir)) + "/environ"); err == nil {
+		for _, word := range []string{"tell-tale", "xx_XX", "/nowhere"} {
+			if strings.Contains(string(env), word) {
+				t.Errorf("postgres got %q from our environment", word)
+			}
+		}
+	}
+}
+
+func TestColdStartNeedsPasswords(t *testing.T) {
+	s := start(t, config(t))
+	for _, login := range []string{"owner", embedded.Superuser} {
+		config, err := pgx.ParseConfig(s.URL(login, "postgres"))
+		check(t, err)
+		config.Password = "guessed"
+		_, err = pgx.ConnectConfig(t.Context(), config)
+		wantError(t, err, "password authentication failed")
+	}
+}
+
+func TestFolderModes(t *testing.T) {
+	c := config(t)
+	check(t, os.MkdirAll(c.StateDir, 0o700))
+	s := start(t, c)
+	got := map[string]fs.FileMode{}
+	for _, name := range []string{".", "data", "sock", "credentials.json", "supervisor.lock", "data.lock"} {
+		info, err := os.Stat(filepath.Join(c.StateDir, name))
+		check(t, err)
+		got[name] = info.Mode().Perm()
+	}
+	want := map[string]fs.FileMode{".": 0o711, "data": 0o700, "sock": 0o700, "credentials.json": 0o600, "supervisor.lock": 0o600, "data.lock": 0o600}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	stop(t, s)
+	left, err := filepath.Glob(filepath.Join(c.StateDir, "*"))
+	check(t, err)
+	for i := range left {
+		left[i] = filepath.Base(left[i])
+	}
+	if diff := cmp.Diff([]string{"credentials.json", "data", "data.lock", "supervisor.lock"}, left); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLongPath(t *testing.T) {
+	for name, part := range map[string]string{"too long for a socket": strings.Repeat("long", 30), "with a comma": "a,b"} {
+		t.Run(name, func(t *testing.T) {
+			c := config(t)
+			c.StateDir = filepath.Join(c.StateDir, part)
+			s := start(t, c)
+			attached, err := embedded.Attach(t.Context(), c)
+			check(t, err)
+			socket := value[string](t, attached.URL(embedded.Superuser, "app"), `select current_setting('unix_socket_directories')`)
+			info, err := os.Stat(socket)
+			check(t, err)
+			if info.Mode().Perm() != 0o700 || filepath.Dir(socket) == c.StateDir {
+				t.Errorf("the socket is in %s (%s), want a private folder elsewhere", socket, info.Mode())
+			}
+			stop(t, s)
+			if exists(socket) {
+				t.Errorf("%s is still there after the stop", socket)
+			}
+		})
+	}
+}
+
+func TestDoneAndErrTellOfAKill(t *testing.T) {
+	c := config(t)
+	s := start(t, c)
+	check(t, syscall.Kill(postmasterPID(t, c.StateDir), syscall.SIGKILL))
+	<-s.Done()
+	wantError(t, s.Err(), "postgres ended by itself", "signal: killed", "ready to accept connections")
+	stop(t, s)
+	wantError(t, s.Err(), "signal: killed")
+	start(t, c)
+}
+
+func TestStopWhileAClientIsInATransaction(t *testing.T) {
+	s := start(t, config(t))
+	conn := connect(t, s.URL("owner", "app"))
+	_, err := conn.Exec(t.Context(), `begin; create table gone (n int)`)
+	check(t, err)
+	stop(t, s)
+	if err := conn.Ping(t.Context()); err == nil {
+		t.Error("the client's connection outlived the server")
+	}
+}
+
+func TestSecondSupervisorIsRefused(t *testing.T) {
+	c := config(t)
+	other := startSupervisor(t, c.StateDir)
+	other.awaitReady(t)
+	_, err := embedded.Start(t.Context(), c)
+	if !errors.Is(err, embedded.ErrSupervised) {
+		t.Errorf("error %v, want ErrSupervised", err)
+	}
+	wantError(t, err, "pid "+strconv.Itoa(other.cmd.Process.Pid)+",", c.StateDir)
+}
+
+func TestAttach(t *testing.T) {
+	c := config(t)
+	_, err := embedded.Attach(t.Context(), c)
+	if !errors.Is(err, embedded.ErrNotRunning) {
+		t.Errorf("without a folder the error is %v, want ErrNotRunning", err)
+	}
+	other := startSupervisor(t, c.StateDir)
+	var s *embedded.Server
+	await(t, "the supervisor to take the folder", func() bool { // and attach while it makes the cluster
+		s, err = embedded.Attach(t.Context(), c)
+		return !errors.Is(err, embedded.ErrNotRunning)
+	})
+	check(t, err)
+	other.awaitReady(t)
+	if s.Version() != value[string](t, s.URL("owner", "app"), `select split_part(current_setting('server_version'), ' ', 1)`) {
+		t.Errorf("version %q is not the server's", s.Version())
+	}
+	stop(t, s)
+	if s.Err() != nil || value[int](t, s.URL("owner", "app"), `select 1`) != 1 {
+		t.Error("Stop of an attached server did something")
+	}
+	other.in.Close()
+	other.cmd.Wait()
+	_, err = embedded.Attach(t.Context(), c)
+	if !errors.Is(err, embedded.ErrNotRunning) {
+		t.Errorf("after the stop the error is %v, want ErrNotRunning", err)
+	}
+}
+
+func TestStartEndsWithItsContext(t *testing.T) {
+	c := config(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for !exists(filepath.Join(c.StateDir, "data.init", "PG_VERSION")) && t.Context().Err() == nil {
+		}
+		cancel()
+	}()
+	_, err := embedded.Start(ctx, c)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that of the context", err)
+	}
+	start(t, c)
+}

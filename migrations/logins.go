@@ -1,0 +1,154 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// login is a role that rowpass connects as.
+type login struct {
+	setting string // the configuration's key, for messages
+	config  *pgx.ConnConfig
+}
+
+// grantLogins makes the gateway's and the service's login where they are missing and gives them the little that they
+// need. The roles' names and passwords are those of the URLs.
+func grantLogins(ctx context.Context, pool *pgxpool.Pool, c Config) error {
+	owner := pool.Config().ConnConfig.User
+	if err := grantMembership(ctx, pool, owner); err != nil {
+		return err
+	}
+	gateway, err := makeLogin(ctx, pool, "database.gateway_url", c.GatewayURL, owner)
+	if err != nil {
+		return err
+	}
+	if gateway != "" {
+		if err := grantMembership(ctx, pool, gateway); err != nil {
+			return err
+		}
+		if err := execute(ctx, pool, "grant usage on schema public, auth to "+quote(gateway)); err != nil {
+			return err
+		}
+	}
+	service, err := makeLogin(ctx, pool, "database.service_url", c.ServiceURL, owner)
+	if err != nil || service == "" {
+		return err
+	}
+	return execute(ctx, pool,
+		"grant usage on schema rowpass to "+quote(service),
+		"grant select on rowpass.auth_version, rowpass.directory_version to "+quote(service),
+		"grant execute on function rowpass.find_users(text, uuid), rowpass.first_user() to "+quote(service))
+}
+
+// makeLogin returns the name of the URL's role after making sure that it can log in, or "" where there is none to make.
+func makeLogin(ctx context.Context, pool *pgxpool.Pool, setting, url, owner string) (string, error) {
+	if url == "" {
+		return "", nil
+	}
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", setting, errBadURL)
+	}
+	if config.User == owner {
+		return "", nil
+	}
+	l := login{setting, config}
+	there, err := exists(ctx, pool, config.User)
+	if err != nil {
+		return "", err
+	}
+	if !there {
+		return config.User, l.set(ctx, pool, "create role %s login noinherit%s")
+	}
+	if wrongPassword(ctx, config) {
+		return config.User, l.set(ctx, pool, "alter role %s%s")
+	}
+	return config.User, nil
+}
+
+// set sends the password as a SCRAM verifier: the server's log, which may hold the statement, never sees the password.
+func (l login) set(ctx context.Context, pool *pgxpool.Pool, statement string) error {
+	password := ""
+	if l.config.Password != "" {
+		verifier, err := scramVerifier(l.config.Password)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.setting, err)
+		}
+		password = " password '" + verifier + "'"
+	}
+	err := execute(ctx, pool, fmt.Sprintf(statement, quote(l.config.User), password))
+	if denied(err) {
+		return fmt.Errorf("%s: the owner may not make or change the role %s; let a superuser run: create role %s login noinherit password '…'",
+			l.setting, l.config.User, quote(l.config.User))
+	}
+	return err
+}
+
+// wrongPassword tells whether the server refuses the URL's password. Any other trouble is left for the start to report.
+func wrongPassword(ctx context.Context, config *pgx.ConnConfig) bool {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err == nil {
+		_ = conn.Close(ctx)
+		return false
+	}
+	var refused *pgconn.PgError
+	return config.Password != "" && errors.As(err, &refused) && refused.Code == "28P01"
+}
+
+// grantMembership lets member become what callers become. From PostgreSQL 16 on a membership says for itself whether
+// it inherits; before, the member's NOINHERIT does.
+func grantMembership(ctx context.Context, pool *pgxpool.Pool, member string) error {
+	const missing = `
+		select rolname from pg_catalog.pg_roles where rolname in ('authenticated', 'anonymous')
+		and not pg_catalog.pg_has_role($1::name, oid, case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end)`
+	rows, err := pool.Query(ctx, missing, member)
+	if err != nil {
+		return fmt.Errorf("reading the memberships of %s: %w", member, err)
+	}
+	roles, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("reading the memberships of %s: %w", member, err)
+	}
+	for _, role := range roles {
+		err := execute(ctx, pool, fmt.Sprintf(`do $$ begin
+			execute 'grant %s to %s' || case when current_setting('server_version_num')::int >= 160000
+				then ' with inherit false, set true' else '' end;
+		end $$`, quote(role), quote(member)))
+		if denied(err) {
+			return fmt.Errorf("the owner may not grant %s; let a superuser run: grant %s to %s", role, quote(role), quote(member))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func exists(ctx context.Context, pool *pgxpool.Pool, role string) (there bool, err error) {
+	err = pool.QueryRow(ctx, "select exists (select from pg_catalog.pg_roles where rolname = $1)", role).Scan(&there)
+	if err != nil {
+		return false, fmt.Errorf("looking for role %s: %w", role, err)
+	}
+	return there, nil
+}
+
+func execute(ctx context.Context, pool *pgxpool.Pool, statements ...string) error {
+	for _, s := range statements {
+		if _, err := pool.Exec(ctx, s); err != nil {
+			return fmt.Errorf("granting the logins what they need: %w", err)
+		}
+	}
+	return nil
+}
+
+func denied(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "42501"
+}
+
+func quote(identifier string) string { return pgx.Identifier{identifier}.Sanitize() }

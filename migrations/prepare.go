@@ -1,0 +1,61 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// errBadURL stands in for what the parser says, which may quote the password.
+var errBadURL = errors.New("a database URL cannot be read; it looks like postgres://user:password@host:5432/database")
+
+// minimumVersion is the oldest server with views that run as their caller and a public schema that is closed to PUBLIC.
+const minimumVersion = 150000
+
+// prepare refuses a database that cannot hold what the migrations make, and makes the schema of the version tables.
+func prepare(ctx context.Context, pool *pgxpool.Pool) error {
+	var server int
+	if err := pool.QueryRow(ctx, "select current_setting('server_version_num')::int").Scan(&server); err != nil {
+		return fmt.Errorf("asking the server for its version: %w", err)
+	}
+	if server < minimumVersion {
+		return fmt.Errorf("the server is PostgreSQL %d; rowpass needs 15 or later", server/10000)
+	}
+	if err := refuseForeignAuth(ctx, pool); err != nil {
+		return err
+	}
+	if _, err := pool.Exec(ctx, "create schema if not exists rowpass"); err != nil {
+		return fmt.Errorf("making schema rowpass: %w (the owner needs CREATE on the database)", err)
+	}
+	return nil
+}
+
+// refuseForeignAuth stops at a schema auth that somebody else made: its functions have our functions' names.
+func refuseForeignAuth(ctx context.Context, pool *pgxpool.Pool) error {
+	const query = `
+		select case
+			when exists (select from pg_catalog.pg_depend d join pg_catalog.pg_extension e on e.oid = d.refobjid
+				where d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype = 'e' and e.extname = 'pg_session_jwt'
+				and (d.objid = n.oid or d.objid in (select oid from pg_catalog.pg_proc where pronamespace = n.oid)))
+				then 'the extension pg_session_jwt'
+			when to_regclass('auth.users') is not null then 'Supabase (it holds auth.users)'
+			else format('the role %I', pg_catalog.pg_get_userbyid(n.nspowner))
+		end
+		from pg_catalog.pg_namespace n
+		where n.nspname = 'auth' and to_regclass('rowpass.auth_version') is null
+			and (exists (select from pg_catalog.pg_proc where pronamespace = n.oid)
+				or exists (select from pg_catalog.pg_class where relnamespace = n.oid))`
+	var whose string
+	err := pool.QueryRow(ctx, query).Scan(&whose)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for a foreign schema auth: %w", err)
+	}
+	return fmt.Errorf("schema auth is taken: it belongs to %s; rowpass needs that name for its own functions, "+
+		"so use another database, or remove that schema first", whose)
+}

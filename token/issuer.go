@@ -1,0 +1,170 @@
+package token
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"rowpass/keys"
+)
+
+// Who asks for a user's token, where that is no registered client (client_id of RFC 9068 section 2.2).
+const (
+	ClientDemo = "client_demo" // the demo grant
+	ClientCLI  = "client_cli"  // the command line
+)
+
+// DefaultRole is the Postgres role of a token whose Grant names none.
+const DefaultRole = "authenticated"
+
+// accessToken is typ of RFC 9068 section 2.1. It keeps ID tokens and whatever else our keys may sign apart.
+const accessToken = "at+jwt"
+
+// maxIssued is how many bytes we let a token have: servers in between cut off headers not far above it.
+const maxIssued = 4 << 10
+
+// IssuerConfig is what an Issuer needs, all of it.
+type IssuerConfig struct {
+	Issuer   string           // iss: the service's public URL, character by character as verifiers have it
+	Audience string           // aud of a Grant that names none
+	TTL      time.Duration    // life of a Grant that names none; at least a second
+	Ring     func() keys.Ring // the ring as it is now, asked once a token
+	Now      func() time.Time // the clock
+}
+
+// Issuer makes access tokens (RFC 9068). Any number of goroutines may use it.
+type Issuer struct {
+	cfg IssuerConfig
+}
+
+// NewIssuer checks cfg.
+func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
+	if cfg.Issuer == "" || cfg.Audience == "" || cfg.Ring == nil || cfg.Now == nil {
+		return nil, errors.New("making issuer: Issuer, Audience, Ring and Now must be given")
+	}
+	if cfg.TTL < time.Second {
+		return nil, fmt.Errorf("making issuer: a token that lives %s is out of date when it arrives: give at least 1s", cfg.TTL)
+	}
+	return &Issuer{cfg: cfg}, nil
+}
+
+// Grant is what a token is to say. Who may be granted what is decided before.
+type Grant struct {
+	Subject  string        // required
+	ClientID string        // required: a client's own ID, ClientDemo or ClientCLI
+	Tenant   string        // "": no tenant_id
+	Scope    string        // "": no scope
+	Role     string        // "": DefaultRole
+	TTL      time.Duration // 0: the issuer's; counted in whole seconds
+	Audience []string      // empty: the issuer's
+
+	// Extra are further claims, encoded as encoding/json does. A name of ours, in whatever case, is ErrReserved.
+	Extra map[string]any
+}
+
+// Issue signs a token with the ring's current key: header alg, kid, typ; claims as Claims has them, read back from what
+// was signed, so that nothing is issued that Verify would not take. The errors are ErrReserved, ErrNoCurrentKey, ErrTooLarge
+// above 4 KiB, and others that say what the Grant lacks.
+func (i *Issuer) Issue(g Grant) (string, Claims, error) {
+	key, ok := i.cfg.Ring().Current()
+	if !ok {
+		return "", Claims{}, ErrNoCurrentKey
+	}
+	set, err := i.claims(g)
+	if err != nil {
+		return "", Claims{}, err
+	}
+	payload, err := json.Marshal(set)
+	if err != nil {
+		return "", Claims{}, fmt.Errorf("encoding claims: %w", err)
+	}
+	c, err := readClaims(payload)
+	if err != nil {
+		return "", Claims{}, fmt.Errorf("encoding claims: %w", err)
+	}
+	c.KeyID = key.ID()
+	raw, err := key.Sign(accessToken, payload)
+	if err != nil {
+		return "", Claims{}, err
+	}
+	if len(raw) > maxIssued {
+		return "", Claims{}, tooLarge("it", maxIssued)
+	}
+	return string(raw), *c, nil
+}
+
+// claims makes the claim set of RFC 9068 section 2.2, and role, tenant_id and what g adds.
+func (i *Issuer) claims(g Grant) (map[string]any, error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	now := i.cfg.Now().Unix()
+	ttl := int64(i.cfg.TTL / time.Second)
+	if g.TTL != 0 {
+		ttl = int64(g.TTL / time.Second)
+	}
+	set := map[string]any{
+		"iss": i.cfg.Issuer, "sub": g.Subject, "aud": i.audience(g), "client_id": g.ClientID, "jti": rand.Text(),
+		"iat": now, "nbf": now, "exp": now + ttl, "role": DefaultRole,
+	}
+	for name, value := range map[string]string{"role": g.Role, "tenant_id": g.Tenant, "scope": g.Scope} {
+		if value != "" {
+			set[name] = value
+		}
+	}
+	for name, value := range g.Extra {
+		set[name] = value
+	}
+	return set, nil
+}
+
+// audience is a string where there is one, since not every verifier takes an array.
+func (i *Issuer) audience(g Grant) any {
+	switch len(g.Audience) {
+	case 0:
+		return i.cfg.Audience
+	case 1:
+		return g.Audience[0]
+	}
+	return g.Audience
+}
+
+func (g Grant) check() error {
+	if g.Subject == "" || g.ClientID == "" {
+		return errors.New("a grant needs a subject and a client")
+	}
+	if g.TTL < 0 || g.TTL > 0 && g.TTL < time.Second {
+		return fmt.Errorf("a token that lives %s is out of date when it arrives: grant at least 1s", g.TTL)
+	}
+	if slices.Contains(g.Audience, "") {
+		return errors.New("an audience of the grant is empty")
+	}
+	texts := append([]string{g.Subject, g.ClientID, g.Tenant, g.Scope, g.Role}, g.Audience...)
+	for name := range g.Extra {
+		if isReserved(name) {
+			return fmt.Errorf("extra claim %q: %w", name, ErrReserved)
+		}
+		texts = append(texts, name)
+	}
+	for _, text := range texts {
+		if !utf8.ValidString(text) { // encoding/json would make it another one
+			return errors.New("a text of the grant is not valid UTF-8")
+		}
+	}
+	return nil
+}
+
+// isReserved knows a name in whatever case: some readers of JSON don't tell them apart.
+func isReserved(name string) bool {
+	return slices.ContainsFunc(reserved(), func(r string) bool { return strings.EqualFold(r, name) })
+}
+
+func reserved() []string {
+	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "tenant_id", "role", "scope", "act",
+		"typ", "cnf", "rowpass_user", "rowpass_tenant"}
+}

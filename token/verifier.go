@@ -1,0 +1,187 @@
+// Package token issues and verifies access tokens (RFC 9068): a grant becomes a signed claim set, and a stranger's text
+// becomes Claims or an error that says why not. Algorithms come from our list and the key, never from the token, and
+// nothing in a token makes this package fetch, open or run anything. Who is granted what, and which role of Postgres a
+// claim may become, is decided elsewhere.
+package token
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"rowpass/keys"
+)
+
+const (
+	defaultLeeway    = 60 * time.Second
+	defaultCacheSize = 4096
+)
+
+// VerifierConfig is what a Verifier needs. Issuer, Audience, Ring and Now must be given.
+type VerifierConfig struct {
+	Issuer    string           // iss that a token must have, character by character
+	Audience  string           // must be among a token's aud
+	Ring      func() keys.Ring // the ring as it is now, asked at each token
+	Now       func() time.Time // the clock
+	Leeway    time.Duration    // how far the issuer's clock may be from ours; 0 is 60 s
+	CacheSize int              // tokens remembered as verified, each a few KB; 0 is 4096, below 0 none
+}
+
+// Verifier turns a bearer token into Claims. Any number of goroutines may use it.
+type Verifier struct {
+	cfg   VerifierConfig
+	cache *lru.Cache[digest, verified] // nil where there is none
+}
+
+// digest is the SHA-256 of a token's whole text.
+type digest [sha256.Size]byte
+
+// verified is a token that passed every check, and the key that it did so with.
+type verified struct {
+	claims *Claims
+	key    keys.Key
+}
+
+// NewVerifier checks cfg.
+func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
+	if cfg.Issuer == "" || cfg.Audience == "" || cfg.Ring == nil || cfg.Now == nil {
+		return nil, errors.New("making verifier: Issuer, Audience, Ring and Now must be given")
+	}
+	if cfg.Leeway < 0 {
+		return nil, fmt.Errorf("making verifier: a leeway of %s is below zero", cfg.Leeway)
+	}
+	if cfg.Leeway == 0 {
+		cfg.Leeway = defaultLeeway
+	}
+	if cfg.CacheSize == 0 {
+		cfg.CacheSize = defaultCacheSize
+	}
+	v := &Verifier{cfg: cfg}
+	if cfg.CacheSize < 0 {
+		return v, nil
+	}
+	var err error
+	v.cache, err = lru.New[digest, verified](cfg.CacheSize)
+	return v, err
+}
+
+// Verify gives the claims of raw if it is a token of ours for us, now. The errors are ErrTooLarge, ErrInvalid, ErrExpired
+// and ErrNotYetValid, for Describe; and ctx's, where it has ended already. A token that was verified before costs one
+// SHA-256, as long as its key is in the ring; its times are looked at each time. The Claims are shared: read only.
+func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(raw) > maxToken {
+		return nil, tooLarge("it", maxToken)
+	}
+	ring, id := v.cfg.Ring(), digest(sha256.Sum256([]byte(raw)))
+	known, ok := v.recall(id, ring)
+	if !ok {
+		var err error
+		if known, err = v.open(raw, ring); err != nil {
+			return nil, err
+		}
+	}
+	if err := v.checkTimes(known.claims); err != nil {
+		v.forget(id)
+		return nil, err
+	}
+	if !ok {
+		v.remember(id, known)
+	}
+	return known.claims, nil
+}
+
+// open does every check that the clock doesn't matter to, in the order in which what they look at may be trusted.
+func (v *Verifier) open(raw string, ring keys.Ring) (verified, error) {
+	j, err := Parse(raw)
+	if err != nil {
+		return verified{}, err
+	}
+	if err := checkType(j.Type); err != nil {
+		return verified{}, err
+	}
+	key, ok := ring.Find(j.KeyID)
+	if !ok {
+		return verified{}, invalid("header: kid names no key of ours")
+	}
+	payload, err := j.Payload(key)
+	if err != nil {
+		return verified{}, err
+	}
+	c, err := readClaims(payload)
+	if err != nil {
+		return verified{}, err
+	}
+	c.KeyID = key.ID()
+	if err := v.checkNames(c); err != nil {
+		return verified{}, err
+	}
+	return verified{c, key}, nil
+}
+
+// checkType is RFC 9068 section 4: an ID token, and anything else that a key of ours may have signed, is no access token.
+func checkType(typ string) error {
+	if strings.EqualFold(typ, accessToken) || strings.EqualFold(typ, "application/"+accessToken) {
+		return nil
+	}
+	return invalid("header: typ is not at+jwt, so this is no access token")
+}
+
+func (v *Verifier) checkNames(c *Claims) error {
+	if c.Issuer != v.cfg.Issuer {
+		return invalid("claims: iss is not this service")
+	}
+	if !slices.Contains(c.Audience, v.cfg.Audience) {
+		return invalid("claims: aud does not name this service")
+	}
+	return nil
+}
+
+// checkTimes is RFC 7519 sections 4.1.4 to 4.1.6, with the leeway on the token's side.
+func (v *Verifier) checkTimes(c *Claims) error {
+	now := v.cfg.Now()
+	if !now.Before(c.Expiry.Add(v.cfg.Leeway)) {
+		return untimely(ErrExpired, "exp", c.Expiry, now)
+	}
+	latest := now.Add(v.cfg.Leeway)
+	if c.NotBefore.After(latest) {
+		return untimely(ErrNotYetValid, "nbf", c.NotBefore, now)
+	}
+	if c.IssuedAt.After(latest) {
+		return untimely(ErrNotYetValid, "iat", c.IssuedAt, now)
+	}
+	return nil
+}
+
+// recall gives what is known of a token, unless the key that verified it has left the ring.
+func (v *Verifier) recall(id digest, ring keys.Ring) (verified, bool) {
+	if v.cache == nil {
+		return verified{}, false
+	}
+	known, ok := v.cache.Get(id)
+	if !ok {
+		return verified{}, false
+	}
+	key, ok := ring.Find(known.key.ID())
+	return known, ok && key.Equal(known.key)
+}
+
+func (v *Verifier) remember(id digest, known verified) {
+	if v.cache != nil {
+		v.cache.Add(id, known)
+	}
+}
+
+func (v *Verifier) forget(id digest) {
+	if v.cache != nil {
+		v.cache.Remove(id)
+	}
+}
