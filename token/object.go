@@ -26,9 +26,12 @@ type span struct {
 	from, to int
 }
 
+// usual is how many members to make room for at first.
+const usual = 16
+
 // ParseObject reads data, which must be one object and nothing else. Its errors quote nothing of data.
 func ParseObject(data []byte) (Object, error) {
-	r := reader{in: data, out: make([]byte, 0, len(data)+16)}
+	r := reader{in: data, out: make([]byte, 0, len(data)+16), names: make([]span, 0, usual), top: make([]member, 0, usual)}
 	r.space()
 	if r.peek() != '{' {
 		return Object{}, errNoObject

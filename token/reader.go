@@ -158,29 +158,44 @@ func (r *reader) text() error {
 	r.at++
 	r.out = append(r.out, '"')
 	for r.at < len(r.in) {
-		c, size := r.in[r.at], 1
-		switch {
-		case c == '"':
+		if err := r.plain(); err != nil {
+			return err
+		}
+		switch r.peek() {
+		case '"':
 			r.at++
 			r.out = append(r.out, '"')
 			return nil
-		case c == '\\':
+		case '\\':
 			if err := r.escape(); err != nil {
 				return err
 			}
-			continue
-		case c < ' ':
+		}
+	}
+	return errSyntax
+}
+
+// plain passes and writes what stands before the next quote or backslash.
+func (r *reader) plain() error {
+	start := r.at
+	for r.at < len(r.in) {
+		c, size := r.in[r.at], 1
+		if c == '"' || c == '\\' {
+			break
+		}
+		if c < ' ' {
 			return errString
-		case c >= utf8.RuneSelf:
+		}
+		if c >= utf8.RuneSelf {
 			var char rune
 			if char, size = utf8.DecodeRune(r.in[r.at:]); char == utf8.RuneError && size == 1 {
 				return errString
 			}
 		}
-		r.out = append(r.out, r.in[r.at:r.at+size]...)
 		r.at += size
 	}
-	return errSyntax
+	r.out = append(r.out, r.in[start:r.at]...)
+	return nil
 }
 
 func (r *reader) escape() error {

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Superuser is the login that initdb makes. Only provisioning and tests use it:
@@ -69,6 +71,9 @@ func (c Config) validate() error {
 		return fmt.Errorf("login %q is the superuser's: choose another name", Superuser)
 	case c.Database == "":
 		return errors.New("embedded PostgreSQL: Config.Database is required")
+	}
+	if _, err := pgx.ParseConfig("postgres://nobody@/none?host=/&port=5432&sslmode=disable"); err != nil {
+		return fmt.Errorf("a PG* variable of the environment, such as PGSERVICE, breaks every connection URL, unset it: %w", err)
 	}
 	return nil
 }

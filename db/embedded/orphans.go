@@ -45,23 +45,28 @@ func (f *folder) clear(ctx context.Context) (*os.File, error) {
 
 func (f *folder) endOrphans(ctx context.Context, held *os.File) error {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL} {
-		found := f.orphans()
-		if found.none() && tryLock(held) == nil {
-			return nil
-		}
-		f.log.Warn("ending a PostgreSQL that lost its supervisor", "dir", f.path, "pid", found.postmaster, "others", found.others, "signal", sig.String())
-		found.signal(sig)
-		if quiet, err := f.quietWithin(ctx, held); quiet || err != nil {
+		if quiet, err := f.endBy(ctx, sig, held); quiet || err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("processes of PostgreSQL still work in %s after SIGKILL: end them, then start again", f.path)
 }
 
-func (f *folder) quietWithin(ctx context.Context, held *os.File) (bool, error) {
+// endBy asks each process once, those too that show up later: a postmaster that
+// is just dying asks none of its children. It says whether all have ended in time.
+func (f *folder) endBy(ctx context.Context, sig syscall.Signal, held *os.File) (bool, error) {
+	asked := map[int]bool{}
 	for deadline := time.Now().Add(grace); time.Now().Before(deadline); {
-		if tryLock(held) == nil && f.orphans().none() {
+		found := f.orphans()
+		if found.none() && tryLock(held) == nil {
 			return true, nil
+		}
+		for pid, sig := range found.targets(sig) {
+			if !asked[pid] {
+				asked[pid] = true
+				f.log.Warn("ending a PostgreSQL that lost its supervisor", "dir", f.path, "pid", pid, "signal", sig.String())
+				syscall.Kill(pid, sig)
+			}
 		}
 		if err := pause(ctx); err != nil {
 			return false, fmt.Errorf("waiting for an earlier PostgreSQL to end: %w", err)
@@ -72,21 +77,24 @@ func (f *folder) quietWithin(ctx context.Context, held *os.File) (bool, error) {
 
 func (o orphans) none() bool { return o.postmaster == 0 && len(o.others) == 0 }
 
-// signal asks the postmaster alone, who ends its children in order. Without one
-// each child is asked: there SIGINT would only cancel a query, SIGTERM ends it.
-func (o orphans) signal(sig syscall.Signal) {
-	if o.postmaster != 0 {
-		syscall.Kill(o.postmaster, sig)
-		if sig != syscall.SIGKILL {
-			return
-		}
+// targets are whom to signal, and how. A postmaster ends its children in order,
+// so it is asked alone. Without one each child is asked: there SIGINT would only
+// cancel a query, SIGTERM ends it.
+func (o orphans) targets(sig syscall.Signal) map[int]syscall.Signal {
+	if o.postmaster != 0 && sig != syscall.SIGKILL {
+		return map[int]syscall.Signal{o.postmaster: sig}
 	}
 	if sig == syscall.SIGINT {
 		sig = syscall.SIGTERM
 	}
+	targets := map[int]syscall.Signal{}
 	for _, pid := range o.others {
-		syscall.Kill(pid, sig)
+		targets[pid] = sig
 	}
+	if o.postmaster != 0 {
+		targets[o.postmaster] = sig
+	}
+	return targets
 }
 
 // recordedPID is the first line of postmaster.pid, 0 where there is none. A

@@ -129,9 +129,6 @@ func (s *Server) answer(ctx context.Context, login, database string, inVain func
 		if err == nil {
 			return nil
 		}
-		if bad := new(pgconn.ParseConfigError); errors.As(err, &bad) {
-			return fmt.Errorf("reading the connection URL, with which a PG* variable such as PGSERVICE may interfere (unset it): %w", err)
-		}
 		if why := inVain(err); why != nil {
 			return why
 		}
@@ -215,12 +212,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	select {
 	case <-s.process.done:
 		return nil
-	default:
-	}
-	select {
-	case <-s.process.done:
-		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for PostgreSQL to stop: %w", ctx.Err())
+		return fmt.Errorf("waiting for PostgreSQL to stop, which goes on: %w", ctx.Err())
 	}
 }

@@ -5,10 +5,10 @@ package embedded_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,25 +21,59 @@ import (
 
 func TestColdStartThenRestart(t *testing.T) {
 	c := config(t)
+	check(t, os.MkdirAll(c.StateDir, 0o700))
 	s := start(t, c)
+	wantModes(t, c.StateDir)
 	run(t, s.URL("owner", "app"), `create table kept (n int); insert into kept values (42)`)
 	before := s.URL("gateway", "app")
-	if !strings.HasPrefix(s.Version(), "1") || s.Err() != nil {
-		t.Errorf("version %q and error %v of a running server", s.Version(), s.Err())
+	client := connect(t, s.URL("owner", "app"))
+	_, err := client.Exec(t.Context(), `begin; insert into kept values (7)`)
+	check(t, err)
+	if s.Err() != nil {
+		t.Errorf("error %v of a running server", s.Err())
 	}
 	stop(t, s)
 	<-s.Done()
 	if s.Err() != nil {
 		t.Errorf("after Stop the error is %v, want none", s.Err())
 	}
+	if err := client.Ping(t.Context()); err == nil {
+		t.Error("a client's connection outlived the server")
+	}
 	stop(t, s)
+	wantNames(t, c.StateDir, "credentials.json", "data", "data.lock", "supervisor.lock")
 
 	s = start(t, c)
-	if n := value[int](t, s.URL("owner", "app"), `select n from kept`); n != 42 {
-		t.Errorf("after a restart the row is %d, want 42", n)
-	}
+	wantRow(t, s)
 	if s.URL("gateway", "app") != before {
 		t.Error("a restart changed a password")
+	}
+}
+
+func wantModes(t *testing.T, stateDir string) {
+	t.Helper()
+	want := map[string]fs.FileMode{".": 0o711, "data": 0o700, "sock": 0o700, "credentials.json": 0o600, "supervisor.lock": 0o600, "data.lock": 0o600}
+	got := map[string]fs.FileMode{}
+	for name := range want {
+		info, err := os.Stat(filepath.Join(stateDir, name))
+		check(t, err)
+		got[name] = info.Mode().Perm()
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func wantNames(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	check(t, err)
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -61,53 +95,37 @@ func TestColdStartMakes(t *testing.T) {
 		{"the order is that of code points", `select string_agg(c, '' order by c) from unnest(array['b','é','a','Z']) c`, "Zabé"},
 		{"the encoding is UTF-8", `select current_setting('server_encoding')`, "UTF8"},
 		{"a throw-away server does not sync", `select current_setting('fsync')`, "off"},
+		{"the version is the server's", `select split_part(current_setting('server_version'), ' ', 1)`, s.Version()},
 	} {
 		if got := value[string](t, owner, line.query); got != line.want {
 			t.Errorf("%s: %q, want %q", line.what, got, line.want)
 		}
 	}
-	if env, err := os.ReadFile("/proc/" + strconv.Itoa(postmasterPID(t, c.StateDir)) + "/environ"); err == nil {
-		for _, word := range []string{"tell-tale", "xx_XX", "/nowhere"} {
-			if strings.Contains(string(env), word) {
-				t.Errorf("postgres got %q from our environment", word)
-			}
+	wantCleanEnvironment(t, postmasterPID(t, c.StateDir))
+	wantPasswords(t, s)
+}
+
+func wantCleanEnvironment(t *testing.T, pid int) {
+	t.Helper()
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return // no Linux
+	}
+	for _, word := range []string{"tell-tale", "xx_XX", "/nowhere"} {
+		if strings.Contains(string(env), word) {
+			t.Errorf("postgres got %q from our environment", word)
 		}
 	}
 }
 
-func TestColdStartNeedsPasswords(t *testing.T) {
-	s := start(t, config(t))
+func wantPasswords(t *testing.T, s *embedded.Server) {
+	t.Helper()
 	for _, login := range []string{"owner", embedded.Superuser} {
 		config, err := pgx.ParseConfig(s.URL(login, "postgres"))
 		check(t, err)
 		config.Password = "guessed"
 		_, err = pgx.ConnectConfig(t.Context(), config)
 		wantError(t, err, "password authentication failed")
-	}
-}
-
-func TestFolderModes(t *testing.T) {
-	c := config(t)
-	check(t, os.MkdirAll(c.StateDir, 0o700))
-	s := start(t, c)
-	got := map[string]fs.FileMode{}
-	for _, name := range []string{".", "data", "sock", "credentials.json", "supervisor.lock", "data.lock"} {
-		info, err := os.Stat(filepath.Join(c.StateDir, name))
-		check(t, err)
-		got[name] = info.Mode().Perm()
-	}
-	want := map[string]fs.FileMode{".": 0o711, "data": 0o700, "sock": 0o700, "credentials.json": 0o600, "supervisor.lock": 0o600, "data.lock": 0o600}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	stop(t, s)
-	left, err := filepath.Glob(filepath.Join(c.StateDir, "*"))
-	check(t, err)
-	for i := range left {
-		left[i] = filepath.Base(left[i])
-	}
-	if diff := cmp.Diff([]string{"credentials.json", "data", "data.lock", "supervisor.lock"}, left); diff != "" {
-		t.Error(diff)
 	}
 }
 
@@ -144,29 +162,7 @@ func TestDoneAndErrTellOfAKill(t *testing.T) {
 	start(t, c)
 }
 
-func TestStopWhileAClientIsInATransaction(t *testing.T) {
-	s := start(t, config(t))
-	conn := connect(t, s.URL("owner", "app"))
-	_, err := conn.Exec(t.Context(), `begin; create table gone (n int)`)
-	check(t, err)
-	stop(t, s)
-	if err := conn.Ping(t.Context()); err == nil {
-		t.Error("the client's connection outlived the server")
-	}
-}
-
-func TestSecondSupervisorIsRefused(t *testing.T) {
-	c := config(t)
-	other := startSupervisor(t, c.StateDir)
-	other.awaitReady(t)
-	_, err := embedded.Start(t.Context(), c)
-	if !errors.Is(err, embedded.ErrSupervised) {
-		t.Errorf("error %v, want ErrSupervised", err)
-	}
-	wantError(t, err, "pid "+strconv.Itoa(other.cmd.Process.Pid)+",", c.StateDir)
-}
-
-func TestAttach(t *testing.T) {
+func TestOneSupervisorAndManyAttached(t *testing.T) {
 	c := config(t)
 	_, err := embedded.Attach(t.Context(), c)
 	if !errors.Is(err, embedded.ErrNotRunning) {
@@ -180,9 +176,11 @@ func TestAttach(t *testing.T) {
 	})
 	check(t, err)
 	other.awaitReady(t)
-	if s.Version() != value[string](t, s.URL("owner", "app"), `select split_part(current_setting('server_version'), ' ', 1)`) {
-		t.Errorf("version %q is not the server's", s.Version())
+	_, err = embedded.Start(t.Context(), c)
+	if !errors.Is(err, embedded.ErrSupervised) {
+		t.Errorf("a second supervisor got %v, want ErrSupervised", err)
 	}
+	wantError(t, err, fmt.Sprintf("pid %d,", other.cmd.Process.Pid), c.StateDir)
 	stop(t, s)
 	if s.Err() != nil || value[int](t, s.URL("owner", "app"), `select 1`) != 1 {
 		t.Error("Stop of an attached server did something")

@@ -19,21 +19,10 @@ import (
 	"rowpass/db/embedded"
 )
 
-// supervisedRow starts a supervisor whose database holds the committed row 42.
-func supervisedRow(t *testing.T, c embedded.Config) (*supervisor, *embedded.Server) {
-	t.Helper()
-	other := startSupervisor(t, c.StateDir)
-	other.awaitReady(t)
-	s, err := embedded.Attach(t.Context(), c)
-	check(t, err)
-	run(t, s.URL("owner", "app"), `create table kept (n int); insert into kept values (42)`)
-	return other, s
-}
-
 func wantRow(t *testing.T, s *embedded.Server) {
 	t.Helper()
-	if n := value[int](t, s.URL("owner", "app"), `select n from kept`); n != 42 {
-		t.Errorf("the row is %d, want 42", n)
+	if n := value[int](t, s.URL("owner", "app"), `select sum(n)::int from kept`); n != 42 {
+		t.Errorf("the rows add up to %d, want 42", n)
 	}
 }
 
@@ -44,57 +33,105 @@ func durable(t *testing.T) embedded.Config {
 	return c
 }
 
-func TestOrphansOfAKilledSupervisor(t *testing.T) {
+// TestTakeOver leaves one folder behind in every way there is, and starts it again.
+func TestTakeOver(t *testing.T) {
 	c := durable(t)
-	other, s := supervisedRow(t, c)
+	s := start(t, c)
+	run(t, s.URL("owner", "app"), `create table kept (n int); insert into kept values (42)`)
+	text, err := os.ReadFile(filepath.Join(c.StateDir, "data", "postmaster.pid"))
+	check(t, err)
+	stop(t, s)
+	_, rest, _ := strings.Cut(string(text), "\n") // what a pid file says behind the number
+	for _, line := range []struct {
+		what  string
+		leave func(*testing.T, embedded.Config, string)
+	}{
+		{"the supervisor killed while a client is in a transaction", leaveTransaction},
+		{"the supervisor killed, and postgres goes along", leaveNothing},
+		{"supervisor and postgres killed while a backend is busy", leaveBusyBackend},
+		{"a postgres that somebody else started", leaveForeign},
+		{"a pid file whose number is another process's", leavePidOfAnother},
+		{"a pid file whose process is a zombie", leavePidOfZombie},
+	} {
+		t.Run(line.what, func(t *testing.T) {
+			line.leave(t, c, rest)
+			wantRow(t, start(t, c))
+		})
+	}
+}
+
+func supervised(t *testing.T, c embedded.Config) (*supervisor, *embedded.Server) {
+	t.Helper()
+	other := startSupervisor(t, c.StateDir)
+	other.awaitReady(t)
+	s, err := embedded.Attach(t.Context(), c)
+	check(t, err)
+	return other, s
+}
+
+func leaveTransaction(t *testing.T, c embedded.Config, _ string) {
+	other, s := supervised(t, c)
 	conn := connect(t, s.URL("owner", "app"))
 	_, err := conn.Exec(t.Context(), `begin; insert into kept values (7)`)
 	check(t, err)
 	other.kill(t)
-	wantRow(t, start(t, c))
 }
 
-func TestKilledSupervisorTakesPostgresAlong(t *testing.T) {
-	c := durable(t)
-	other, _ := supervisedRow(t, c)
-	pidFile := filepath.Join(c.StateDir, "data", "postmaster.pid")
+func leaveNothing(t *testing.T, c embedded.Config, _ string) {
+	other, _ := supervised(t, c)
 	other.kill(t)
-	await(t, "postgres to shut down", func() bool { return !exists(pidFile) })
-	wantRow(t, start(t, c))
+	await(t, "postgres to shut down", func() bool { return !exists(filepath.Join(c.StateDir, "data", "postmaster.pid")) })
 }
 
-func TestOrphansThatAreBusy(t *testing.T) {
-	c := durable(t)
-	other, s := supervisedRow(t, c)
+func leaveBusyBackend(t *testing.T, c embedded.Config, _ string) {
+	other, s := supervised(t, c)
 	busy := connect(t, s.URL("owner", "app"))
-	go busy.Exec(context.Background(), `select count(*) from generate_series(1, 1000000000)`)
+	go busy.Exec(context.Background(), `insert into kept select 0 * count(*) from generate_series(1, 1000000000)`)
 	await(t, "a busy backend", func() bool {
-		return value[int](t, s.URL("owner", "app"), `select count(*)::int from pg_stat_activity where query like '%generate_series(1,%' and pid <> pg_backend_pid()`) == 1
+		return value[bool](t, s.URL("owner", "app"), `select exists (select from pg_stat_activity where query like 'insert%' and state = 'active')`)
 	})
-	postmaster := postmasterPID(t, c.StateDir)
-	check(t, syscall.Kill(postmaster, syscall.SIGKILL))
+	check(t, syscall.Kill(postmasterPID(t, c.StateDir), syscall.SIGKILL))
 	other.kill(t)
-	wantRow(t, start(t, c))
 }
 
-func TestOrphansOfAnotherStarter(t *testing.T) {
-	c := durable(t)
-	s := start(t, c)
-	run(t, s.URL("owner", "app"), `create table kept (n int); insert into kept values (42)`)
-	stop(t, s)
+func leaveForeign(t *testing.T, c embedded.Config, _ string) {
 	sock := scratch(t)
 	check(t, os.Chmod(sock, 0o777))
-	cmd := exec.Command(filepath.Join(installed(t), "postgres"), "-D", filepath.Join(c.StateDir, "data"), "-c", "listen_addresses=", "-c", "unix_socket_directories="+sock)
+	data := filepath.Join(c.StateDir, "data")
+	cmd := exec.Command(filepath.Join(installed(t), "postgres"), "-D", data, "-c", "listen_addresses=", "-c", "unix_socket_directories="+sock)
 	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: ownerOf(t, filepath.Join(c.StateDir, "data"))}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: ownerOf(t, data)}
 	check(t, cmd.Start())
 	await(t, "the other postgres", func() bool { return exists(filepath.Join(sock, ".s.PGSQL.5432")) })
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	wantRow(t, start(t, c))
-	if err := <-ended; err != nil {
-		t.Errorf("the other postgres ended by %v, want a clean shutdown", err)
+	go cmd.Wait()
+}
+
+func leavePidOfAnother(t *testing.T, c embedded.Config, rest string) {
+	pid := leavePid(t, c, rest, "sleep", "600")
+	t.Cleanup(func() {
+		if syscall.Kill(pid, 0) != nil {
+			t.Error("the process that the file names was ended")
+		}
+	})
+}
+
+func leavePidOfZombie(t *testing.T, c embedded.Config, rest string) {
+	pid := leavePid(t, c, rest, "true")
+	await(t, "a zombie", func() bool { return isZombie(pid) })
+}
+
+// leavePid runs a program, and writes its process ID where postgres would write its own.
+func leavePid(t *testing.T, c embedded.Config, rest, program string, args ...string) int {
+	data, sock := filepath.Join(c.StateDir, "data"), filepath.Join(c.StateDir, "sock")
+	cmd := exec.Command(program, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: ownerOf(t, data)}
+	check(t, cmd.Start())
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	check(t, os.Mkdir(sock, 0o700))
+	for _, name := range []string{filepath.Join(data, "postmaster.pid"), filepath.Join(sock, ".s.PGSQL.5432.lock")} {
+		plant(t, name, fmt.Sprintf("%d\n", cmd.Process.Pid)+rest)
 	}
+	return cmd.Process.Pid
 }
 
 func TestKilledInitdb(t *testing.T) {
@@ -113,45 +150,6 @@ func TestKilledInitdb(t *testing.T) {
 		if exists(filepath.Join(c.StateDir, name)) {
 			t.Errorf("%s is still there", name)
 		}
-	}
-}
-
-func TestStalePidFile(t *testing.T) {
-	c := durable(t)
-	s := start(t, c)
-	run(t, s.URL("owner", "app"), `create table kept (n int); insert into kept values (42)`)
-	data := filepath.Join(c.StateDir, "data")
-	pidFile, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
-	check(t, err)
-	stop(t, s)
-	_, rest, _ := strings.Cut(string(pidFile), "\n")
-	for _, line := range []struct {
-		what    string
-		program []string
-		zombie  bool
-	}{
-		{"its number is another process's", []string{"sleep", "600"}, false},
-		{"its process is a zombie", []string{"true"}, true},
-	} {
-		t.Run(line.what, func(t *testing.T) {
-			cmd := exec.Command(line.program[0], line.program[1:]...)
-			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: ownerOf(t, data)}
-			check(t, cmd.Start())
-			t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-			if line.zombie {
-				await(t, "a zombie", func() bool { return isZombie(cmd.Process.Pid) })
-			}
-			first := fmt.Sprintf("%d\n", cmd.Process.Pid)
-			plant(t, filepath.Join(data, "postmaster.pid"), first+rest)
-			check(t, os.Mkdir(filepath.Join(c.StateDir, "sock"), 0o700))
-			plant(t, filepath.Join(c.StateDir, "sock", ".s.PGSQL.5432.lock"), first+rest)
-			s := start(t, c)
-			wantRow(t, s)
-			stop(t, s)
-			if !line.zombie && cmd.Process.Signal(syscall.Signal(0)) != nil {
-				t.Error("the process that the file names was ended")
-			}
-		})
 	}
 }
 
