@@ -38,6 +38,7 @@ type DB struct {
 	service *pgxpool.Pool
 	seals   *seals
 	timeout time.Duration
+	named   bool // statements are prepared by name, once a connection
 	log     *slog.Logger
 }
 
@@ -52,7 +53,10 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		gateway.Close()
 		return nil, err
 	}
-	db := &DB{gateway, service, &seals{owner: c.OwnerURL, gateway: gateway}, c.StatementTimeout, c.Log}
+	db := &DB{
+		gateway: gateway, service: service, seals: &seals{owner: c.OwnerURL, gateway: gateway},
+		timeout: c.StatementTimeout, named: execMode(c.QueryExecMode) == pgx.QueryExecModeCacheStatement, log: c.Log,
+	}
 	if c.OwnerURL == "" {
 		db.seals.use(c.SealKey)
 	}

@@ -125,7 +125,7 @@ func lost(err error) bool {
 }
 
 // stalePlan tells of a statement that was prepared before a migration or a pooler's reshuffle. The whole message was
-// rolled back, so it can be sent again, and pgx has forgotten the statement.
+// rolled back, so it can be sent again on a connection that has not prepared it.
 func stalePlan(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == noSuchStatement || pg.Code == featureNotSupported && pg.Routine == "RevalidateCachedQuery")

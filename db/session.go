@@ -77,6 +77,7 @@ func (db *DB) run(ctx context.Context, s Session, a access, collect func(pgx.Row
 		return db.send(ctx, s, a, collect, query, args)
 	}
 	if stalePlan(err) {
+		db.gateway.Reset() // every connection has prepared it
 		return db.send(ctx, s, a, collect, query, args)
 	}
 	return err
@@ -91,10 +92,26 @@ func (db *DB) send(ctx context.Context, s Session, a access, collect func(pgx.Ro
 		return acquireError{err}
 	}
 	defer conn.Release()
+	if err := db.prepare(ctx, conn.Conn(), query); err != nil {
+		return err
+	}
 	var batch pgx.Batch
 	batch.Queue(become, string(s.Claims), db.seals.seal(s.Claims), strconv.FormatInt(db.timeout.Milliseconds(), 10), bool(a), s.Role)
 	batch.Queue(query, args...).Query(collect)
 	return conn.SendBatch(ctx, &batch).Close()
+}
+
+// prepare makes named statements once a connection. pgx would do so by itself, but forgets them after every refused
+// statement, and a policy's refusal is nothing unusual here.
+func (db *DB) prepare(ctx context.Context, conn *pgx.Conn, query string) error {
+	if !db.named {
+		return nil
+	}
+	if _, err := conn.Prepare(ctx, become, become); err != nil {
+		return err
+	}
+	_, err := conn.Prepare(ctx, query, query)
+	return err
 }
 
 // grace is how much longer than the statement's own limit we wait for its answer before we cancel it ourselves.

@@ -202,6 +202,9 @@ func rebuildRSA(raw *rsa.PrivateKey) (crypto.Signer, error) {
 	if slices.ContainsFunc(raw.Primes, func(p *big.Int) bool { return p.BitLen() > maxRSABits }) {
 		return nil, errors.New("its primes do not belong to its modulus")
 	}
+	if isROCA(raw.N) {
+		return nil, errors.New("it was made by hardware whose keys can be factored (CVE-2017-15361): make a new one")
+	}
 	private := &rsa.PrivateKey{PublicKey: raw.PublicKey, D: raw.D, Primes: raw.Primes}
 	private.Precompute()
 	if private.Validate() != nil {

@@ -2,7 +2,6 @@ package token_test
 
 import (
 	"encoding/json"
-	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,21 +23,14 @@ func FuzzClaims(f *testing.F) {
 			}
 			return
 		}
-		var got struct {
-			Iss, Sub, Jti, Role, Scope string
-			ClientID                   string `json:"client_id"`
-			Tenant                     string `json:"tenant_id"`
-		}
-		if err := json.Unmarshal(c.JSON, &got); err != nil && !errors.As(err, new(*json.UnmarshalTypeError)) {
-			t.Fatal(err)
-		}
 		var members map[string]any
 		if err := json.Unmarshal(c.JSON, &members); err != nil || len(c.JSON) > 8<<10 || c.Expiry.Year() > 9999 {
 			t.Fatalf("%s, %v", c.JSON, err)
 		}
-		for name, value := range map[string]string{"iss": c.Issuer, "sub": c.Subject, "client_id": c.ClientID, "jti": c.ID} {
-			if members[name] != value || value == "" {
-				t.Fatalf("%s is %q in the fields and %v in JSON", name, value, members[name])
+		for name, value := range map[string]string{"iss": c.Issuer, "sub": c.Subject, "client_id": c.ClientID, "jti": c.ID,
+			"tenant_id": c.Tenant, "role": c.Role, "scope": c.Scope} {
+			if got, ok := members[name]; got != value && (ok || value != "") {
+				t.Fatalf("%s is %q in the fields and %v in JSON", name, value, got)
 			}
 		}
 		again, err := s.verifier.Verify(t.Context(), string(must[[]byte](t)(s.key.Sign("at+jwt", c.JSON))))

@@ -99,10 +99,10 @@ func text(value json.RawMessage) string {
 func TestWycheproof(t *testing.T) {
 	for _, tt := range []struct {
 		file             string
-		taken, ofAnother int // how many are valid, under an algorithm of ours and under another
+		taken, ofAnother int // how many of its valid ones are under a key that we would use, and under another
 	}{
-		{"json_web_signature_test.json", 0, 0},
-		{"json_web_key_test.json", 0, 0},
+		{"json_web_signature_test.json", 9, 37}, // of the 37, one has a key whose key_ops is the one text "sign, verify"
+		{"json_web_key_test.json", 1, 4},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			var suite wycheproof
@@ -128,7 +128,7 @@ func TestWycheproof(t *testing.T) {
 				}
 			}
 			if taken != tt.taken || ofAnother != tt.ofAnother {
-				t.Errorf("%d were taken, want %d; %d valid ones were refused for their algorithm, want %d", taken, tt.taken, ofAnother, tt.ofAnother)
+				t.Errorf("%d were taken, want %d; %d valid ones were refused for their key, want %d", taken, tt.taken, ofAnother, tt.ofAnother)
 			}
 		})
 	}
@@ -141,7 +141,17 @@ type cookbook struct {
 		Payload string
 		Key     json.RawMessage
 	}
-	Output struct{ Compact string }
+	Output struct {
+		Compact string
+		Flat    struct{ Protected, Payload, Signature string } `json:"json_flat"`
+	}
+}
+
+func (c cookbook) compact() string {
+	if f := c.Output.Flat; c.Output.Compact == "" {
+		return f.Protected + "." + f.Payload + "." + f.Signature
+	}
+	return c.Output.Compact
 }
 
 func TestCookbook(t *testing.T) {
@@ -154,14 +164,16 @@ func TestCookbook(t *testing.T) {
 		{"jws_4_2.rsa-pss_signature.json", "alg is not one of"},
 		{"jws_4_3.ecdsa_signature.json", "alg is not one of"},
 		{"jws_4_4.hmac-sha2_integrity_protection.json", "alg is not one of"},
-		{"rfc7797_4.2.hmac-sha2_b64_false.json", "is not supported"},
-		{"rfc7797_hmac-sha2_b64_false.json", "is not supported"},
+		{"jws_4_5.signature_with_detached_content.json", "alg is not one of"},
+		{"jws_4_7.protecting_content_only.json", "not a JSON object"},
+		{"rfc7797_4.2.hmac-sha2_b64_false.json", "three parts"},
+		{"rfc7797_hmac-sha2_b64_false.json", "base64url"},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			var example cookbook
 			readVectors(t, filepath.Join("rfc7520", tt.file), &example)
 			if tt.says != "" {
-				if _, err := token.Parse(example.Output.Compact); !strings.Contains(token.Describe(err), tt.says) {
+				if _, err := token.Parse(example.compact()); !strings.Contains(token.Describe(err), tt.says) {
 					t.Errorf("%v, want %q", err, tt.says)
 				}
 				return

@@ -28,24 +28,25 @@ type orphans struct {
 // returns data.lock, which every process of PostgreSQL inherits from us: while
 // it is held, one of them lives, wherever it may be, and postgres's own
 // interlock (postmaster.pid) must stay. The caller closes it after the start.
-func (f *folder) clear(ctx context.Context) (*os.File, error) {
+func (f *folder) clear(ctx context.Context, a account) (*os.File, error) {
 	held, err := os.OpenFile(f.join("data.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the data's lock: %w", err)
 	}
-	if err := f.endOrphans(ctx, held); err == nil {
-		err = f.removeStale()
+	if err := f.endOrphans(ctx, a, held); err != nil {
+		held.Close()
+		return nil, err
 	}
-	if err != nil {
+	if err := f.removeStale(); err != nil {
 		held.Close()
 		return nil, err
 	}
 	return held, nil
 }
 
-func (f *folder) endOrphans(ctx context.Context, held *os.File) error {
+func (f *folder) endOrphans(ctx context.Context, a account, held *os.File) error {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL} {
-		if quiet, err := f.endBy(ctx, sig, held); quiet || err != nil {
+		if quiet, err := f.endBy(ctx, a, sig, held); quiet || err != nil {
 			return err
 		}
 	}
@@ -54,10 +55,10 @@ func (f *folder) endOrphans(ctx context.Context, held *os.File) error {
 
 // endBy asks each process once, those too that show up later: a postmaster that
 // is just dying asks none of its children. It says whether all have ended in time.
-func (f *folder) endBy(ctx context.Context, sig syscall.Signal, held *os.File) (bool, error) {
+func (f *folder) endBy(ctx context.Context, a account, sig syscall.Signal, held *os.File) (bool, error) {
 	asked := map[int]bool{}
 	for deadline := time.Now().Add(grace); time.Now().Before(deadline); {
-		found := f.orphans()
+		found := f.orphans(a)
 		if found.none() && tryLock(held) == nil {
 			return true, nil
 		}

@@ -3,33 +3,52 @@ package embedded
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
-// orphans looks for processes whose working folder is the cluster's. Zombies
-// don't count. Where a container may not see another account's working folder
-// the process that postmaster.pid names counts, and data.lock tells of the rest.
-func (f *folder) orphans() orphans {
+// orphans looks for processes whose working folder is the cluster's. Zombies don't count.
+func (f *folder) orphans(a account) orphans {
 	var found orphans
-	dirs := f.clusterDirs()
-	recorded := f.recordedPID()
-	entries, _ := os.ReadDir("/proc")
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || !isPostgres(pid) {
-			continue
+	dirs, recorded := f.clusterDirs(), f.recordedPID()
+	a.see(func() {
+		entries, _ := os.ReadDir("/proc")
+		for _, e := range entries {
+			pid, err := strconv.Atoi(e.Name())
+			if err != nil || !isPostgres(pid) {
+				continue
+			}
+			cwd, err := os.Stat(filepath.Join("/proc", e.Name(), "cwd"))
+			switch {
+			case err != nil || !sameAsOne(cwd, dirs):
+			case pid == recorded:
+				found.postmaster = pid
+			default:
+				found.others = append(found.others, pid)
+			}
 		}
-		cwd, err := os.Stat(filepath.Join("/proc", e.Name(), "cwd"))
-		switch {
-		case err == nil && !sameAsOne(cwd, dirs), err != nil && pid != recorded:
-		case pid == recorded:
-			found.postmaster = pid
-		default:
-			found.others = append(found.others, pid)
-		}
-	}
+	})
 	return found
+}
+
+// see runs look with the account's view of files: root of a container may not
+// see the working folders of another account's processes, the account may.
+func (a account) see(look func()) {
+	if !a.become {
+		look()
+		return
+	}
+	seen := make(chan struct{})
+	go func() {
+		defer close(seen)
+		runtime.LockOSThread() // and never unlocked: the thread ends here, and with it what it is
+		syscall.Setfsgid(int(a.gid))
+		syscall.Setfsuid(int(a.uid))
+		look()
+	}()
+	<-seen
 }
 
 func (f *folder) clusterDirs() []os.FileInfo {

@@ -10,7 +10,7 @@ import (
 )
 
 // orphans knows the process that postmaster.pid names; data.lock tells of the rest.
-func (f *folder) orphans() orphans {
+func (f *folder) orphans(account) orphans {
 	pid := f.recordedPID()
 	if pid == 0 || !isPostgres(pid) {
 		return orphans{}

@@ -65,7 +65,7 @@ func (f *folder) start(ctx context.Context, c Config) (*Server, error) {
 	if err := a.reach(f.path); err != nil {
 		return nil, err
 	}
-	held, err := f.clear(ctx)
+	held, err := f.clear(ctx, a)
 	if err != nil {
 		return nil, err
 	}
