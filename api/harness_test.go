@@ -77,7 +77,11 @@ func newServer(t testing.TB, o options) *server {
 	if o.timeout == 0 {
 		o.timeout = 5 * time.Second
 	}
-	log := slog.New(slog.NewJSONHandler(s.log, nil))
+	var sink io.Writer = s.log
+	if _, bench := t.(*testing.B); bench {
+		sink = io.Discard
+	}
+	log := slog.New(slog.NewJSONHandler(sink, nil))
 	s.db = must(db.Open(t.Context(), db.Config{
 		GatewayURL: o.gatewayURL, ServiceURL: s.database.ServiceURL, OwnerURL: s.database.OwnerURL,
 		MaxConns: o.conns, QueryExecMode: "cache_statement", StatementTimeout: o.timeout, Log: log,

@@ -66,10 +66,7 @@ func (f Folder) Load(ctx context.Context) ([]byte, string, error) {
 
 // Swap implements Store. Whatever happens, ring.json is the old document or the new one, whole.
 func (f Folder) Swap(ctx context.Context, document []byte, version string) error {
-	if err := os.MkdirAll(f.dir, 0o700); err != nil {
-		return err
-	}
-	if err := f.check(); err != nil {
+	if err := f.prepare(); err != nil {
 		return err
 	}
 	unlock, err := f.lock(ctx)
@@ -85,6 +82,15 @@ func (f Folder) Swap(ctx context.Context, document []byte, version string) error
 		return ErrConflict
 	}
 	return f.write(document)
+}
+
+// prepare makes the folder where there is none, and refuses one that others can reach.
+func (f Folder) prepare() error {
+	err := f.check()
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.MkdirAll(f.dir, 0o700)
+	}
+	return err
 }
 
 func (f Folder) check() error {

@@ -95,6 +95,9 @@ func TestFolderRefusesWhatIsNoRing(t *testing.T) {
 	if _, _, err := keys.NewFolder("").Load(t.Context()); err == nil || !strings.Contains(err.Error(), "keys.dir") {
 		t.Errorf("no name: %v", err)
 	}
+	if err := keys.NewFolder("").Swap(t.Context(), nil, ""); err == nil || !strings.Contains(err.Error(), "keys.dir") {
+		t.Errorf("no name to write to: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, _, err := keys.NewFolder(dir).Load(ctx); !errors.Is(err, context.Canceled) {

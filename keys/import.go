@@ -182,10 +182,11 @@ func rebuildECDSA(raw *ecdsa.PrivateKey) (crypto.Signer, error) {
 	if raw.Curve != elliptic.P256() {
 		return nil, errors.New("its curve is not P-256, the only one of ES256")
 	}
-	if raw.D.Sign() <= 0 || raw.D.BitLen() > 256 {
-		return nil, errors.New("its private number is out of range")
+	scalar, err := raw.Bytes()
+	if err != nil {
+		return nil, errors.New("its private number is out of range, or its public half is no point of the curve")
 	}
-	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), raw.D.FillBytes(make([]byte, 32)))
+	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar)
 	if err != nil {
 		return nil, errors.New("its private number is out of range")
 	}

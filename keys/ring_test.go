@@ -91,16 +91,34 @@ func TestAddRefuses(t *testing.T) {
 }
 
 func TestAddLeavesTheRingAsItWas(t *testing.T) {
-	first := ring(t, generated(t, keys.ES256, now))
+	first := ring(t, generated(t, keys.ES256, now), generated(t, keys.ES256, now), generated(t, keys.ES256, now)) // an array of four
 	before := string(first.JWKS())
 	a := must[keys.Ring](t)(first.Add(generated(t, keys.ES256, now), keys.Previous))
 	b := must[keys.Ring](t)(first.Add(generated(t, keys.ES256, now), keys.Previous))
 	first.JWKS()[0], first.Keys()[0] = 'x', keys.Key{}
-	if string(first.JWKS()) != before || len(first.Keys()) != 1 || first.Keys()[0].ID() == "" {
+	if string(first.JWKS()) != before || len(first.Keys()) != 3 || first.Keys()[0].ID() == "" {
 		t.Error("the first ring changed")
 	}
 	if cmp.Equal(ids(a.Keys()), ids(b.Keys())) {
 		t.Error("two rings that grew from one share a key")
+	}
+}
+
+func TestRingOfPreviousKeysSignsNothing(t *testing.T) {
+	r := must[keys.Ring](t)(keys.Ring{}.Add(generated(t, keys.ES256, now), keys.Previous))
+	if k, ok := r.Current(); ok {
+		t.Errorf("%v signs", k)
+	}
+	if got := r.String(); got != "ring of 1 keys, none current" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+func TestEqualKeysVerifyTheSame(t *testing.T) {
+	one, other := generated(t, keys.ES256, now), generated(t, keys.ES256, now)
+	listed, _ := ring(t, one).Current()
+	if !one.Equal(listed) || one.Equal(other) || one.Equal(keys.Key{}) {
+		t.Error("a key equals another, or not itself")
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 )
 
@@ -85,7 +84,7 @@ func decode(data []byte) (Ring, error) {
 	var d document
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	if decoder.Decode(&d) != nil || decoder.Decode(new(any)) != io.EOF {
+	if decoder.Decode(&d) != nil {
 		return Ring{}, errors.New("the document is damaged: restore it from a backup")
 	}
 	keys := make([]Key, len(d.Keys))

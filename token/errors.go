@@ -15,6 +15,9 @@ var (
 	ErrTooLarge    = errors.New("the token is too large")
 )
 
+// ErrGrant says that a Grant, or what encoding made of it, is no claim set that Verify would take.
+var ErrGrant = errors.New("the grant cannot become a token")
+
 // ErrReserved says that a Grant's Extra has a claim that only the issuer sets.
 var ErrReserved = errors.New("the claim is the issuer's to set")
 

@@ -69,8 +69,8 @@ type Grant struct {
 }
 
 // Issue signs a token with the ring's current key: header alg, kid, typ; claims as Claims has them, read back from what
-// was signed, so that nothing is issued that Verify would not take. The errors are ErrReserved, ErrNoCurrentKey, ErrTooLarge
-// above 4 KiB, and others that say what the Grant lacks.
+// was signed, so that nothing is issued that Verify would not take. The errors are ErrReserved, ErrGrant, which says what is
+// wrong with g, and ErrNoCurrentKey: none that Verify has.
 func (i *Issuer) Issue(g Grant) (string, Claims, error) {
 	key, ok := i.cfg.Ring().Current()
 	if !ok {
@@ -82,7 +82,7 @@ func (i *Issuer) Issue(g Grant) (string, Claims, error) {
 	}
 	c, err := readClaims(payload)
 	if err != nil {
-		return "", Claims{}, fmt.Errorf("encoding claims: %w", err)
+		return "", Claims{}, fmt.Errorf("%w: %v", ErrGrant, err)
 	}
 	c.KeyID = key.ID()
 	raw, err := key.Sign(accessToken, payload)
@@ -90,7 +90,7 @@ func (i *Issuer) Issue(g Grant) (string, Claims, error) {
 		return "", Claims{}, err
 	}
 	if len(raw) > maxIssued {
-		return "", Claims{}, tooLarge("it", maxIssued)
+		return "", Claims{}, fmt.Errorf("%w: it would have %d bytes, more than %d", ErrGrant, len(raw), maxIssued)
 	}
 	return string(raw), *c, nil
 }
@@ -121,7 +121,7 @@ func (i *Issuer) payload(g Grant) ([]byte, error) {
 	}
 	extra, err := json.Marshal(g.Extra)
 	if err != nil {
-		return nil, fmt.Errorf("encoding extra claims: %w", err)
+		return nil, fmt.Errorf("%w: %v", ErrGrant, err)
 	}
 	payload[len(payload)-1] = ',' // one object of the two: check has seen to it that they share no name
 	return append(payload, extra[1:]...), nil
@@ -143,15 +143,13 @@ func (i *Issuer) claims(g Grant) claimSet {
 	return set
 }
 
+// check looks at what reading the claims back would not show.
 func (g Grant) check() error {
-	if g.Subject == "" || g.ClientID == "" {
-		return errors.New("a grant needs a subject and a client")
-	}
-	if g.TTL < 0 || g.TTL > 0 && g.TTL < time.Second {
-		return fmt.Errorf("a token that lives %s is out of date when it arrives: grant at least 1s", g.TTL)
+	if g.TTL != 0 && g.TTL < time.Second {
+		return fmt.Errorf("%w: with a life of %s it is out of date when it arrives: grant at least 1s", ErrGrant, g.TTL)
 	}
 	if slices.Contains(g.Audience, "") {
-		return errors.New("an audience of the grant is empty")
+		return fmt.Errorf("%w: an audience is empty", ErrGrant)
 	}
 	texts := append([]string{g.Subject, g.ClientID, g.Tenant, g.Scope, g.Role}, g.Audience...)
 	for name := range g.Extra {
@@ -162,7 +160,7 @@ func (g Grant) check() error {
 	}
 	for _, text := range texts {
 		if !utf8.ValidString(text) { // encoding/json would make it another one
-			return errors.New("a text of the grant is not valid UTF-8")
+			return fmt.Errorf("%w: a text of it is not valid UTF-8", ErrGrant)
 		}
 	}
 	return nil

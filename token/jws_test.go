@@ -54,6 +54,9 @@ func TestParseReadsTheHeader(t *testing.T) {
 	if diff := cmp.Diff(want, j, cmpopts.IgnoreUnexported(token.JWS{})); diff != "" {
 		t.Error(diff)
 	}
+	if _, err := token.Parse(strings.Repeat("x", 17<<10)); !errors.Is(err, token.ErrTooLarge) {
+		t.Errorf("17 KiB give %v", err)
+	}
 	if _, err := j.Payload(keys.Key{}); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("the zero key gives %v", err)
 	}

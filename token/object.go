@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"math"
 	"slices"
 	"strconv"
 )
@@ -138,15 +137,4 @@ func repeated(text []byte, names []span) bool {
 		}
 	}
 	return false
-}
-
-// appendFloat writes f so that it reads as the same float64 again, never as a whole number beyond int64.
-func appendFloat(out []byte, f float64) []byte {
-	switch abs := math.Abs(f); {
-	case abs == 0:
-		return append(out, '0') // not -0, which reads as a whole number
-	case abs < 1e-6 || abs >= 1e15:
-		return strconv.AppendFloat(out, f, 'e', -1, 64)
-	}
-	return strconv.AppendFloat(out, f, 'f', -1, 64)
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -365,6 +366,10 @@ func TestDescribeQuotesNothing(t *testing.T) {
 		if says := token.Describe(err); err == nil || !safe.MatchString(says) || strings.Contains(says, "evil") {
 			t.Errorf("claim %s: %q", name, says)
 		}
+	}
+	_, err := s.verifier.Verify(t.Context(), "x")
+	if got := token.Describe(fmt.Errorf("%s: %w", evil, err)); !safe.MatchString(got) {
+		t.Errorf("who wraps a reason shows %q", got)
 	}
 	if got := token.Describe(errors.New(evil)); got != "the token was refused" {
 		t.Errorf("a stranger's error says %q", got)

@@ -32,12 +32,11 @@ func (p *program) clientsCommand() *cobra.Command {
 // newClient prints the block for the configuration, which holds only the secret's hash, and beside it, where a
 // redirection does not reach, the secret. A random one of 256 bits needs no slow hash.
 func (p *program) newClient(id, tenant string, scopes []string) error {
-	tenant = strings.ToLower(tenant)
 	if !clientID.MatchString(id) {
 		return fmt.Errorf("--id %q: client_ and then letters, digits, _ and - are needed", id)
 	}
-	if tenant != "" && !uuidText.MatchString(tenant) {
-		return fmt.Errorf("--tenant %q: the tenant's id is needed; rowpass tenants list shows it", tenant)
+	if err := checkTenantID(tenant); err != nil {
+		return err
 	}
 	for _, scope := range scopes {
 		if !scopeToken.MatchString(scope) {
@@ -50,7 +49,7 @@ func (p *program) newClient(id, tenant string, scopes []string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "clients:\n  - id: %s\n    secret_sha256: %x\n", id, sha256.Sum256([]byte(secret)))
 	if tenant != "" {
-		fmt.Fprintf(&b, "    tenant: %s\n", tenant)
+		fmt.Fprintf(&b, "    tenant: %s\n", strings.ToLower(tenant))
 	}
 	if len(scopes) > 0 {
 		fmt.Fprintf(&b, "    scopes: [\"%s\"]\n", strings.Join(scopes, `", "`))
@@ -58,4 +57,12 @@ func (p *program) newClient(id, tenant string, scopes []string) error {
 	fmt.Fprintf(p.stderr, "The client's secret, shown this once: %s\nFor the configuration:\n", secret)
 	_, err := fmt.Fprint(p.stdout, b.String())
 	return err
+}
+
+// checkTenantID refuses a name where an id is needed. Empty is none.
+func checkTenantID(tenant string) error {
+	if tenant != "" && !uuidText.MatchString(strings.ToLower(tenant)) {
+		return fmt.Errorf("--tenant %q: the tenant's id is needed; rowpass tenants list shows it", tenant)
+	}
+	return nil
 }

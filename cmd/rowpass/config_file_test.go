@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -162,7 +161,7 @@ func FuzzConfigFile(f *testing.F) {
 		}
 		lines := strings.Split(err.Error(), "\n")
 		if slices.ContainsFunc(lines, func(line string) bool { return !strings.Contains(line, ": ") }) {
-			t.Error(fmt.Sprintf("%q", err))
+			t.Errorf("a problem without its place: %q", err)
 		}
 	})
 }

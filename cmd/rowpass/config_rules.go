@@ -164,6 +164,8 @@ func (l *loader) checkLogins(db DatabaseConfig) {
 		l.refuse("database.seal_key", "database.gateway_url is missing: without it rowpass runs a PostgreSQL of its own, and makes its key")
 	case db.GatewayURL != "" && db.URL == "" && db.SealKey == "":
 		l.refuse("database.gateway_url", "database.url, to read the seal's key as the owner, or database.seal_key is missing")
+	case db.GatewayURL != "" && db.URL == "" && db.ServiceURL == "":
+		l.refuse("database.gateway_url", "database.service_url is missing: without the owner's login rowpass needs one for its own state")
 	case db.URL != "" && gateway == owner:
 		l.refuse("database.gateway_url", "its user is that of database.url, whom no policy holds: give requests a login of their own")
 	case db.ServiceURL != "" && gateway == service:

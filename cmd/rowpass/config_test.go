@@ -45,6 +45,7 @@ var samePrefixes = cmpopts.EquateComparable(netip.Prefix{})
 const (
 	owner   = "postgres://owner:pw@db/app"
 	gateway = "postgres://rowpass_gateway:pw@db/app"
+	state   = "postgres://rowpass_service:pw@db/app"
 	zeros   = "0000000000000000000000000000000000000000000000000000000000000000"
 )
 
@@ -86,8 +87,10 @@ func TestWhatIsGivenIsWhatHolds(t *testing.T) {
 		}},
 		{"both logins", given{set: "database.url=" + owner + " database.gateway_url=" + gateway},
 			func(c *Config) { c.Database.URL, c.Database.GatewayURL = owner, gateway }},
-		{"an instance without the owner's login", given{set: "database.gateway_url=" + gateway + " database.seal_key=k"},
-			func(c *Config) { c.Database.GatewayURL, c.Database.SealKey = gateway, "k" }},
+		{"an instance without the owner's login", given{set: "database.gateway_url=" + gateway + " database.service_url=" + state + " database.seal_key=k"},
+			func(c *Config) {
+				c.Database.GatewayURL, c.Database.ServiceURL, c.Database.SealKey = gateway, state, "k"
+			}},
 		{"demo on loopback", given{set: "issuer.demo=true listen=[::1]:80"}, func(c *Config) { c.Issuer.Demo, c.Listen = true, "[::1]:80" }},
 		{"demo for the whole network", given{set: "issuer.demo=true issuer.demo_tokens_for_whole_network=true listen=:80"}, func(c *Config) {
 			c.Issuer.Demo, c.Issuer.DemoTokensForWholeNetwork, c.Listen = true, true, ":80"
@@ -169,6 +172,8 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 				"give postgres://rowpass_gateway:password@host/database, and rowpass migrate makes that login"},
 		{"the gateway's login alone", given{set: "database.gateway_url=" + gateway},
 			"--set: database.gateway_url: database.url, to read the seal's key as the owner, or database.seal_key is missing"},
+		{"no login for rowpass's own state", given{set: "database.gateway_url=" + gateway + " database.seal_key=k"},
+			"--set: database.gateway_url: database.service_url is missing: without the owner's login rowpass needs one for its own state"},
 		{"requests as the owner", given{set: "database.url=" + owner + " database.gateway_url=postgresql://owner@other/app"},
 			"--set: database.gateway_url: its user is that of database.url, whom no policy holds: give requests a login of their own"},
 		{"requests as the service", given{set: "database.url=" + owner + " database.gateway_url=" + gateway + " database.service_url=" + gateway},
@@ -279,7 +284,7 @@ func TestSecretsComeFromFilesToo(t *testing.T) {
 			tt.given.set = strings.ReplaceAll(tt.given.set, "=secret", "="+dir+"/secret")
 			tt.given.environ = strings.ReplaceAll(tt.given.environ, "=secret", "="+dir+"/secret")
 			tt.given.file = strings.ReplaceAll(tt.given.file, ": secret", ": "+dir+"/secret")
-			tt.given.environ += " ROWPASS_DATABASE_GATEWAY_URL=" + gateway
+			tt.given.environ += " ROWPASS_DATABASE_GATEWAY_URL=" + gateway + " ROWPASS_DATABASE_SERVICE_URL=" + state
 			c, err := load(t, tt.given)
 			if got := string(c.Database.SealKey); err == nil && got != tt.want || err != nil && err.Error() != tt.want {
 				t.Errorf("got %q, %v\nwant %q", got, err, tt.want)

@@ -40,7 +40,7 @@ func (p *program) generateKeyCommand() *cobra.Command {
 func (p *program) importKeyCommand() *cobra.Command {
 	var verifyOnly bool
 	c := &cobra.Command{
-		Use: "import FILE", Short: "Take a private key from a JWK or PEM file (- for standard input)", Args: cobra.ExactArgs(1),
+		Use: "import FILE", Short: "Take a private key from a JWK or PEM file (- for standard input)", Args: one("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			data, err := p.readKeyFile(args[0])
 			if err != nil {

@@ -38,6 +38,7 @@ func environment(t testing.TB, more ...string) []string {
 	environ := []string{
 		"HOME=/nonexistent", "PATH=" + os.Getenv("PATH"), "ROWPASS_STATE_DIR=" + dir, "ROWPASS_EMBEDDED_BIN_DIR=" + server.BinDir,
 		"ROWPASS_LISTEN=127.0.0.1:0", "ROWPASS_ADMIN_LISTEN=127.0.0.1:0",
+		"GORACE=atexit_sleep_ms=0", // the race detector would hold up every end of a process for a second
 	}
 	if dir, ok := os.LookupEnv("GOCOVERDIR"); ok {
 		environ = append(environ, "GOCOVERDIR="+dir)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -29,8 +31,11 @@ Without a database in its configuration it runs a private one, so this is a whol
   rowpass serve --set issuer.demo=true`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
+	holder(root)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())
+	})
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
@@ -66,7 +71,35 @@ func (p *program) quiet() *slog.Logger {
 
 // group is a command that only holds others.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}
+	c := &cobra.Command{Use: use, Short: short}
+	holder(c)
 	c.AddCommand(commands...)
 	return c
+}
+
+// holder makes a command show its help where it stands alone and refuse what is none of its subcommands: by itself cobra
+// shows the help for these too, and succeeds.
+func holder(c *cobra.Command) {
+	c.DisableFlagsInUseLine = true
+	c.SuggestionsMinimumDistance = 2
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		if meant := c.SuggestionsFor(args[0]); len(meant) > 0 {
+			return fmt.Errorf("%s has no command %q; did you mean %s?", c.CommandPath(), args[0], strings.Join(meant, " or "))
+		}
+		return fmt.Errorf("%s has no command %q; %s --help lists them", c.CommandPath(), args[0], c.CommandPath())
+	}
+}
+
+// one wants a single argument, which it names.
+func one(argument string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s wants one %s, in quotes if it holds spaces", c.CommandPath(), argument)
+		}
+		return nil
+	}
 }

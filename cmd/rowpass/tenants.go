@@ -11,7 +11,7 @@ import (
 
 func (p *program) tenantsCommand() *cobra.Command {
 	create := &cobra.Command{
-		Use: "create NAME", Short: "Make a tenant and print its id", Args: cobra.ExactArgs(1),
+		Use: "create NAME", Short: "Make a tenant and print its id", Args: one("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.asOwner(cmd.Context(), "tenants", func(owner string) error {
 				id, err := db.CreateTenant(cmd.Context(), owner, args[0])

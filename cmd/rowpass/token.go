@@ -72,6 +72,9 @@ func (p *program) issue(ctx context.Context, user, tenant string, g token.Grant)
 	if g.TTL < 0 || g.TTL > 0 && g.TTL < time.Second || g.TTL > maxTTL {
 		return "", fmt.Errorf("--ttl %s: 1s to %s is allowed", g.TTL, maxTTL)
 	}
+	if err := checkTenantID(tenant); err != nil {
+		return "", err
+	}
 	ring, _, err := keys.Load(ctx, keys.NewFolder(c.Keys.Dir))
 	if err != nil {
 		return "", err
@@ -111,8 +114,11 @@ func findUser(ctx context.Context, c Config, l logins, p *program, user, tenant 
 	}
 	defer d.Close()
 	entry, err := d.FindUser(ctx, user, tenant)
-	if errors.Is(err, db.ErrNotFound) {
+	switch {
+	case errors.Is(err, db.ErrNotFound):
 		return entry, fmt.Errorf("there is no user %q; rowpass users list shows them", user)
+	case errors.Is(err, db.ErrAmbiguous):
+		return entry, fmt.Errorf("%q stands in more than one tenant; add --tenant with the id of one: rowpass users list shows them", user)
 	}
 	return entry, err
 }

@@ -126,8 +126,12 @@ func (a account) give(path string) error {
 	return os.Lchown(path, int(a.uid), int(a.gid))
 }
 
-// reach says which folder on the way to path is closed to the account, if one is.
+// reach says which folder on the way to path is closed to an account that we
+// become, if one is. What is closed to ourselves the next step finds out.
 func (a account) reach(path string) error {
+	if !a.become {
+		return nil
+	}
 	for dir := path; ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err != nil {

@@ -16,6 +16,7 @@
 //	sock/              0700  the same; the only way in. A symbolic link to a short
 //	                         private folder elsewhere where the path would be too long
 //	data.init/         0700  the same; a cluster in the making, worthless after a crash
+//	initdb.password    0600  the same; there only while data.init is made
 //
 // There is no TCP listener. Every login needs its password (SCRAM-SHA-256),
 // also over the socket, so that another process of the same account is not

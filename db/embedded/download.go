@@ -47,7 +47,7 @@ func pinned() (pin, bool) {
 // leaves nothing. Two that download at once wait for each other.
 func Download(ctx context.Context, cacheDir string, log *slog.Logger) (binDir string, err error) {
 	p, ok := pinned()
-	if !ok || musl() {
+	if !ok || !glibc() {
 		return "", errors.New("there are no programs to download for this system")
 	}
 	if cacheDir, err = makeCache(cacheDir); err != nil {
@@ -71,10 +71,14 @@ func Download(ctx context.Context, cacheDir string, log *slog.Logger) (binDir st
 	return filepath.Join(home, "bin"), err
 }
 
-// musl is true on systems that the pinned programs, linked against glibc, don't run on.
-func musl() bool {
-	found, _ := filepath.Glob("/lib/ld-musl-*")
-	return len(found) > 0
+// glibc is what the pinned programs are linked against on Linux: they don't run on Alpine.
+func glibc() bool {
+	if runtime.GOOS != "linux" {
+		return true
+	}
+	wide, _ := filepath.Glob("/lib64/ld-linux-*.so.*")
+	plain, _ := filepath.Glob("/lib/ld-linux-*.so.*")
+	return len(wide)+len(plain) > 0
 }
 
 // complete holds since the folder gets its name when all of it is there.

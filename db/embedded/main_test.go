@@ -193,10 +193,7 @@ func TestAgainAs(t *testing.T) {
 	}
 	home := scratch(t)
 	check(t, os.Chmod(home, 0o777))
-	binary, err := os.ReadFile(os.Args[0])
-	check(t, err)
-	copied := filepath.Join(home, "embedded.test")
-	check(t, os.WriteFile(copied, binary, 0o755))
+	copied := copyOfThis(t, home)
 	for _, line := range []struct {
 		who   string
 		wrap  []string
@@ -218,4 +215,14 @@ func TestAgainAs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// copyOfThis puts the test binary where other accounts can run it.
+func copyOfThis(t *testing.T, dir string) string {
+	t.Helper()
+	binary, err := os.ReadFile(os.Args[0])
+	check(t, err)
+	copied := filepath.Join(dir, "embedded.test")
+	check(t, os.WriteFile(copied, binary, 0o755))
+	return copied
 }

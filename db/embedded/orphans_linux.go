@@ -5,11 +5,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
-// orphans looks for processes whose working folder is the cluster's. Zombies don't count.
+// orphans looks for processes whose working folder is the cluster's.
 func (f *folder) orphans(a account) orphans {
 	var found orphans
 	dirs, recorded := f.clusterDirs(), f.recordedPID()
@@ -17,12 +16,12 @@ func (f *folder) orphans(a account) orphans {
 		entries, _ := os.ReadDir("/proc")
 		for _, e := range entries {
 			pid, err := strconv.Atoi(e.Name())
-			if err != nil || !isPostgres(pid) {
+			if err != nil || !isPostgres(e.Name()) {
 				continue
 			}
 			cwd, err := os.Stat(filepath.Join("/proc", e.Name(), "cwd"))
 			switch {
-			case err != nil || !sameAsOne(cwd, dirs):
+			case err != nil || !sameAsOne(cwd, dirs): // a zombie has none
 			case pid == recorded:
 				found.postmaster = pid
 			default:
@@ -70,17 +69,7 @@ func sameAsOne(dir os.FileInfo, dirs []os.FileInfo) bool {
 	return false
 }
 
-// isPostgres reads "pid (name) state …", where the name may hold anything.
-func isPostgres(pid int) bool {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(text), "(")
-	end := strings.LastIndex(rest, ")")
-	if end < 0 {
-		return false
-	}
-	name, state := rest[:end], strings.TrimSpace(rest[end+1:])
-	return (name == "postgres" || name == "postmaster") && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+func isPostgres(pid string) bool {
+	name, err := os.ReadFile(filepath.Join("/proc", pid, "comm"))
+	return err == nil && (string(name) == "postgres\n" || string(name) == "postmaster\n")
 }

@@ -112,6 +112,18 @@ func TestSearchTakesTheFirstThatServesTheData(t *testing.T) {
 	wantRow(t, start(t, c))
 }
 
+func TestLocaleThatTheSystemLacks(t *testing.T) {
+	c := config(t)
+	c.BinDir = scratch(t)
+	real := installed(t)
+	script(t, filepath.Join(c.BinDir, "postgres"), "exec "+real+`/postgres "$@"`)
+	script(t, filepath.Join(c.BinDir, "initdb"), `case "$*" in *--locale=C.UTF-8*) echo 'invalid locale name "C.UTF-8"'; exit 1;; esac; exec `+real+`/initdb "$@"`)
+	s := start(t, c)
+	if got := value[string](t, s.URL("owner", "app"), `select lower('É')`); got != "é" {
+		t.Errorf("lower('É') is %q", got)
+	}
+}
+
 func TestDownloadRefusesWhatIsNotPinned(t *testing.T) {
 	for _, line := range []struct{ what, npm, want string }{
 		{"another content", `echo tampered > "$4/embedded.tgz"`, "is not the one that rowpass pins"},

@@ -3,10 +3,13 @@
 package embedded_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +85,8 @@ func TestColdStartMakes(t *testing.T) {
 	t.Setenv("PGDATA", "/nowhere")
 	t.Setenv("SOME_SECRET", "tell-tale")
 	c := config(t)
+	var log bytes.Buffer
+	c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s := start(t, c)
 	owner := s.URL("owner", "app")
 	for _, line := range []struct{ what, query, want string }{
@@ -103,6 +108,28 @@ func TestColdStartMakes(t *testing.T) {
 	}
 	wantCleanEnvironment(t, postmasterPID(t, c.StateDir))
 	wantPasswords(t, s)
+	_, err := connect(t, owner).Exec(t.Context(), `select 'tell-tale'::int`)
+	wantError(t, err, "tell-tale")
+	stop(t, s)
+	wantDiscreet(t, log.String(), s)
+}
+
+// wantDiscreet expects neither passwords nor what callers send in the log.
+func wantDiscreet(t *testing.T, log string, s *embedded.Server) {
+	t.Helper()
+	if !strings.Contains(log, "ready to accept connections") {
+		t.Error("postgres's own lines are missing from the log")
+	}
+	for _, login := range []string{"owner", "gateway", embedded.Superuser} {
+		u, err := url.Parse(s.URL(login, "app"))
+		check(t, err)
+		if password, _ := u.User.Password(); len(password) < 32 || strings.Contains(log, password) {
+			t.Errorf("the password of %s is short, or in the log", login)
+		}
+	}
+	if strings.Contains(log, "tell-tale") {
+		t.Error("a caller's value is in the log")
+	}
 }
 
 func wantCleanEnvironment(t *testing.T, pid int) {

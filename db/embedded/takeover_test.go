@@ -116,7 +116,7 @@ func leavePidOfAnother(t *testing.T, c embedded.Config, rest string) {
 }
 
 func leavePidOfZombie(t *testing.T, c embedded.Config, rest string) {
-	pid := leavePid(t, c, rest, "true")
+	pid := leavePid(t, c, rest, filepath.Join(installed(t), "postgres"), "--version")
 	await(t, "a zombie", func() bool { return isZombie(pid) })
 }
 
