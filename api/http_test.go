@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -64,6 +65,21 @@ func TestEveryProblemLeadsToItsExplanation(t *testing.T) {
 			s.do(request{path: o["type"].(string)}).check(t, 200, []string{o["code"].(string), o["title"].(string)}, nil)
 			s.do(request{path: "/errors"}).check(t, 200, []string{o["code"].(string)}, nil)
 		})
+	}
+}
+
+func TestErrorsPageListsEveryCode(t *testing.T) {
+	page := string(must(os.ReadFile("../docs/errors.md"))(t))
+	list := newServer(t, options{}).do(request{path: "/errors"}).body
+	for _, line := range strings.Split(strings.TrimSpace(list), "\n") {
+		status, rest, _ := strings.Cut(line, " ")
+		code := strings.Fields(rest)[0]
+		if row := "| " + status + " | `" + code + "` |"; !strings.Contains(page, row) {
+			t.Errorf("docs/errors.md has no row %s", row)
+		}
+	}
+	if listed, written := strings.Count(list, "\n"), strings.Count(page, "\n| ")-1; listed != written {
+		t.Errorf("docs/errors.md has %d codes, the API %d", written, listed)
 	}
 }
 

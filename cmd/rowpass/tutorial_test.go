@@ -201,38 +201,47 @@ func pattern(want, end string) *regexp.Regexp {
 type terminal struct {
 	cmd    *exec.Cmd
 	screen *trigger
+	ended  chan error
 }
 
 // serve starts a server and waits until it has printed what is wanted.
 func (r *reader) serve(command, want string) {
 	words := strings.Fields(command)
-	cmd := exec.Command(filepath.Join(r.dir, words[0]), words[1:]...)
-	r.server = &terminal{cmd, &trigger{then: func() {}}}
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.dir, r.environ, r.server.screen, r.server.screen
-	if err := cmd.Start(); err != nil {
+	first := &terminal{exec.Command(filepath.Join(r.dir, words[0]), words[1:]...), &trigger{then: func() {}}, make(chan error, 1)}
+	first.cmd.Dir, first.cmd.Env, first.cmd.Stdout, first.cmd.Stderr = r.dir, r.environ, first.screen, first.screen
+	if err := first.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		first.ended <- first.cmd.Wait()
+		close(ended)
+	}()
 	r.t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		_ = cmd.Wait()
+		_ = first.cmd.Process.Signal(os.Interrupt)
+		<-ended
 	})
+	r.server = first
 	p := pattern(r.translate.Replace(want), "")
-	r.t.Cleanup(func() {
-		if r.t.Failed() {
-			r.t.Logf("$ %s\n%s", command, r.server.screen)
+	until(r.t, command+" prints\n"+want, func() bool {
+		select {
+		case <-ended:
+			r.t.Fatalf("$ %s\n%s", command, first.screen)
+		default:
 		}
+		return p.MatchString(first.screen.String())
 	})
-	until(r.t, command+" prints\n"+want, func() bool { return p.MatchString(r.server.screen.String()) })
 }
 
 // interrupt stops the server, which then prints what is wanted.
 func (r *reader) interrupt(want string) {
 	before := len(r.server.screen.String())
 	_ = r.server.cmd.Process.Signal(os.Interrupt)
-	if err := r.server.cmd.Wait(); err != nil {
+	if err := <-r.server.ended; err != nil {
 		r.t.Errorf("after Ctrl-C: %v", err)
 	}
-	if printed := r.server.screen.String()[before:]; !pattern(want, "").MatchString(printed) {
+	// A request that was just answered may get its line in the log first.
+	if printed := r.server.screen.String()[before:]; !pattern("...\n"+want, "").MatchString(printed) {
 		r.t.Errorf("after Ctrl-C the server prints:\n%s\nthe tutorial says:\n%s", printed, want)
 	}
 }
