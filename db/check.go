@@ -108,7 +108,7 @@ const dangerousRoles = reachable + `
 		(rolreplication, 'may read everything by replication', format('alter role %I noreplication', rolname)),
 		(rolname like 'pg\_%', 'is predefined, with rights beyond the policies', format('revoke %I from %I', rolname, via)),
 		(exists (select from pg_catalog.pg_shdepend where refclassid = 'pg_authid'::regclass and refobjid = id and deptype = 'o'),
-			'owns something, and no policy counts for an owner', format('reassign owned by %I to the owner', rolname))
+			'owns something, and no policy counts for an owner', format('reassign owned by %I to %s', rolname, (select nspowner::regrole from pg_catalog.pg_namespace where nspname = 'auth')))
 	) as faults (found, fault, cure)
 	where found order by 1`
 
@@ -138,7 +138,7 @@ func inheritedGrants(version int) string {
 }
 
 const createRights = `
-	select format('role %I may CREATE in %s, and what it makes there is found before what you made; revoke create on %s from %I and from public', rolname, place, place, rolname)
+	select format('role %I may CREATE in %s, and what it makes there is found before what you made; revoke create on %s from %I, public', rolname, place, place, rolname)
 	from pg_catalog.pg_roles
 	cross join lateral (
 		select format('database %I', current_database()) as place where has_database_privilege(oid, current_database(), 'create')

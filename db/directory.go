@@ -63,28 +63,36 @@ func CreateTenant(ctx context.Context, ownerURL, name string) (id string, err er
 	return id, err
 }
 
-// CreateUser makes a user as the owner and returns its id. The tenant is named by its id, or by its name where that is
-// the only one.
+// CreateUser makes a user as the owner and returns its id. The tenant is named as findTenant takes it.
 func CreateUser(ctx context.Context, ownerURL, tenant, name, email, role string) (id string, err error) {
-	const find = `select id::text from public.tenants where id::text = lower($1) or name = $1 limit 2`
 	const insert = `insert into public.users (tenant_id, name, email, role) values ($1::uuid, $2, $3, $4) returning id::text`
 	err = asOwner(ctx, ownerURL, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, find, tenant)
+		tenantID, err := findTenant(ctx, conn, tenant)
 		if err != nil {
 			return err
 		}
-		ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		switch {
-		case err != nil:
-			return err
-		case len(ids) == 0:
-			return fmt.Errorf("there is no tenant %q; rowpass tenants list shows them", tenant)
-		case len(ids) > 1:
-			return fmt.Errorf("more than one tenant is named %q; say its id", tenant)
-		}
-		return conn.QueryRow(ctx, insert, ids[0], name, email, role).Scan(&id)
+		return conn.QueryRow(ctx, insert, tenantID, name, email, role).Scan(&id)
 	})
 	return id, err
+}
+
+// findTenant is the id of the tenant that is named by its id, or by its name where that is the only one.
+func findTenant(ctx context.Context, conn *pgx.Conn, tenant string) (string, error) {
+	const query = `select id::text from public.tenants where id::text = lower($1) or name = $1 limit 2`
+	rows, err := conn.Query(ctx, query, tenant)
+	if err != nil {
+		return "", err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	switch {
+	case err != nil:
+		return "", err
+	case len(ids) == 0:
+		return "", fmt.Errorf("there is no tenant %q; rowpass tenants list shows them", tenant)
+	case len(ids) > 1:
+		return "", fmt.Errorf("more than one tenant is named %q; say its id", tenant)
+	}
+	return ids[0], nil
 }
 
 // Seed runs the seed as the owner, in one transaction. With onlyEmpty it leaves a directory alone that has a tenant.
@@ -128,9 +136,15 @@ func ListTenants(ctx context.Context, ownerURL string) (tenants []TenantRow, err
 func ListUsers(ctx context.Context, ownerURL, tenant string) (users []Entry, err error) {
 	const query = `
 		select users.id::text, tenant_id::text, email, role from public.users join public.tenants on tenants.id = tenant_id
-		where $1 = '' or tenant_id::text = lower($1) or tenants.name = $1 order by tenants.name, email`
+		where $1 = '' or tenant_id::text = $1 order by tenants.name, email`
 	err = asOwner(ctx, ownerURL, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, query, tenant)
+		tenantID := ""
+		if tenant != "" {
+			if tenantID, err = findTenant(ctx, conn, tenant); err != nil {
+				return err
+			}
+		}
+		rows, err := conn.Query(ctx, query, tenantID)
 		if err != nil {
 			return err
 		}

@@ -74,7 +74,7 @@ func classify(err error) error {
 		refusal.Reason = ErrInvalid
 	case pg.Code == queryCanceled:
 		refusal.Reason = ErrTimeout
-	case shuttingDown(pg.Code):
+	case shuttingDown(pg.Code), pg.Code == invalidAuthorization: // a seal key or a clock that is not the database's
 		refusal.Reason = ErrUnavailable
 	default:
 		return err

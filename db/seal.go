@@ -41,23 +41,21 @@ type seals struct {
 	renewed time.Time
 }
 
-// seal returns "v1.<expires>.<hex HMAC-SHA256 of "<expires>.<claims>">", empty for empty claims.
+// seal returns "v1.<expires>." and the hex HMAC-SHA256 over that and the claims; empty for empty claims.
 func (s *seals) seal(claims []byte) string {
 	if len(claims) == 0 {
 		return ""
 	}
-	expires := time.Now().Add(time.Duration(s.ahead.Load()) + sealLife).Unix()
 	pool := s.macs.Load()
 	mac := pool.Get().(hash.Hash)
 	defer pool.Put(mac)
 	mac.Reset()
-	buf := make([]byte, 0, 96)
-	buf = append(strconv.AppendInt(buf, expires, 10), '.')
-	mac.Write(buf)
+	expires := time.Now().Add(time.Duration(s.ahead.Load()) + sealLife).Unix()
+	seal := append(make([]byte, 0, 96), "v1."...)
+	seal = append(strconv.AppendInt(seal, expires, 10), '.')
+	mac.Write(seal)
 	mac.Write(claims)
-	out := append(make([]byte, 0, 96), "v1."...)
-	out = append(out, buf...)
-	return string(hex.AppendEncode(out, mac.Sum(buf[:0])))
+	return string(hex.AppendEncode(seal, mac.Sum(nil)))
 }
 
 func (s *seals) use(key []byte) {

@@ -25,25 +25,18 @@ const (
 	writes access = true
 )
 
-// become takes role and claims for the rest of the transaction, with everything else that a statement's meaning hangs
-// on, so that nothing left on the connection counts. Claims and seal are set both and always, empty where there are
-// none: a pair that somebody left on the connection must not be taken over. The role comes last, since set_config may
-// be the gateway's alone.
+// become takes role and claims for the rest of the transaction, with everything else that a statement of ours hangs on, so
+// that nothing left on the connection counts. Claims and seal are set both and always, empty where there are none: a pair
+// that somebody left on the connection must not be taken over. The role comes last, since set_config may be the
+// gateway's alone.
 const become = `select
 	set_config('request.jwt.claims', $1, true),
 	set_config('request.jwt.seal', $2, true),
 	set_config('statement_timeout', $3, true),
 	set_config('transaction_read_only', case when $4::boolean then current_setting('transaction_read_only') else 'on' end, true),
 	set_config('search_path', 'public, pg_temp', true),
-	set_config('standard_conforming_strings', 'on', true),
 	set_config('row_security', 'on', true),
 	set_config('synchronous_commit', 'on', true),
-	set_config('client_min_messages', 'warning', true),
-	set_config('datestyle', 'ISO, MDY', true),
-	set_config('intervalstyle', 'postgres', true),
-	set_config('timezone', 'UTC', true),
-	set_config('bytea_output', 'hex', true),
-	set_config('extra_float_digits', '1', true),
 	set_config('role', $5, true)`
 
 // read runs one query as s and gives its rows to collect. A connection that Postgres dropped in the meantime is not the

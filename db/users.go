@@ -105,7 +105,7 @@ func (db *DB) ChangeUser(ctx context.Context, s Session, id UUID, c UserChange) 
 	var result change[User]
 	err := db.write(ctx, s, collectOne(&result, func(row pgx.CollectableRow) (r change[User], err error) {
 		u := &r.row
-		err = row.Scan(&r.done, &u.ID, &u.TenantID, &u.Name, &u.Email, &u.Role, &u.Settings, &u.CreatedAt, &u.UpdatedAt)
+		err = row.Scan(&r.done, &u.ID, &u.TenantID, &u.Name, &u.Email, &u.Role, (*[]byte)(&u.Settings), &u.CreatedAt, &u.UpdatedAt)
 		return r, err
 	}), query, id, c.Name, c.Email, c.Role, c.Settings)
 	return result.settle(err)
@@ -143,6 +143,6 @@ func (c change[T]) settle(err error) (T, error) {
 }
 
 func scanUser(row pgx.CollectableRow) (u User, err error) {
-	err = row.Scan(&u.ID, &u.TenantID, &u.Name, &u.Email, &u.Role, &u.Settings, &u.CreatedAt, &u.UpdatedAt)
+	err = row.Scan(&u.ID, &u.TenantID, &u.Name, &u.Email, &u.Role, (*[]byte)(&u.Settings), &u.CreatedAt, &u.UpdatedAt)
 	return u, err
 }

@@ -37,6 +37,9 @@ func serverLogins(ctx context.Context, c Config, log *slog.Logger) (logins, erro
 	}
 	clearPostgresEnvironment()
 	server, err := embedded.Start(ctx, embeddedConfig(c, log))
+	if errors.Is(err, embedded.ErrSupervised) {
+		return logins{}, fmt.Errorf("%w; end that one, or set state_dir to another folder", err)
+	}
 	if err != nil {
 		return logins{}, err
 	}

@@ -138,7 +138,11 @@ func (p *program) addKey(ctx context.Context, key keys.Key, state keys.State) er
 	if err != nil {
 		return err
 	}
-	if err := addToRing(ctx, keys.NewFolder(c.Keys.Dir), key, state); err != nil {
+	err = addToRing(ctx, keys.NewFolder(c.Keys.Dir), key, state)
+	if errors.Is(err, keys.ErrSecondCurrent) || errors.Is(err, keys.ErrKnownKey) {
+		return fmt.Errorf("adding the key to %s: %w; rowpass keys list shows it", c.Keys.Dir, err)
+	}
+	if err != nil {
 		return fmt.Errorf("adding the key to %s: %w", c.Keys.Dir, err)
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s (%s, %s) in %s\n", key.ID(), key.Algorithm(), state, c.Keys.Dir)

@@ -78,12 +78,12 @@ func succeed(t testing.TB, environ []string, args ...string) string {
 	return e.stdout
 }
 
-// trigger keeps what is written and calls then when text is among it.
+// trigger keeps what is written and calls then, once, when text is among it.
 type trigger struct {
 	text string
-	then func()
 
-	mu      sync.Mutex // guards written
+	mu      sync.Mutex // guards all below
+	then    func()     // nil: not any more
 	written bytes.Buffer
 }
 
@@ -91,8 +91,9 @@ func (w *trigger) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n, err := w.written.Write(p)
-	if bytes.Contains(w.written.Bytes(), []byte(w.text)) {
+	if w.then != nil && bytes.Contains(w.written.Bytes(), []byte(w.text)) {
 		w.then()
+		w.then = nil
 	}
 	return n, err
 }

@@ -23,8 +23,8 @@ type process struct {
 func serve(t testing.TB, environ []string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command("rowpass", append([]string{"serve"}, args...)...), ended: make(chan struct{})}
-	serving := make(chan struct{}, 1<<16)
-	p.log = &trigger{text: `"msg":"serving"`, then: func() { serving <- struct{}{} }}
+	serving := make(chan struct{})
+	p.log = &trigger{text: `"msg":"serving"`, then: func() { close(serving) }}
 	p.cmd.Env, p.cmd.Dir, p.cmd.Stderr = environ, t.TempDir(), p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -207,7 +209,7 @@ type terminal struct {
 // serve starts a server and waits until it has printed what is wanted.
 func (r *reader) serve(command, want string) {
 	words := strings.Fields(command)
-	first := &terminal{exec.Command(filepath.Join(r.dir, words[0]), words[1:]...), &trigger{then: func() {}}, make(chan error, 1)}
+	first := &terminal{exec.Command(filepath.Join(r.dir, words[0]), words[1:]...), new(trigger), make(chan error, 1)}
 	first.cmd.Dir, first.cmd.Env, first.cmd.Stdout, first.cmd.Stderr = r.dir, r.environ, first.screen, first.screen
 	if err := first.cmd.Start(); err != nil {
 		r.t.Fatal(err)
@@ -255,19 +257,23 @@ func (r *reader) save(text string) {
 // sql runs statements as the superuser of the reader's own PostgreSQL. Ours has the callers' roles already, which belong to
 // another owner, whereas the reader's would be made by its own.
 func (r *reader) sql(text string) {
+	dbtest.Exec(r.t, r.superuser, "drop database if exists app with (force)", "drop role if exists app_gateway, app_service", "drop role if exists app_owner")
 	for statement := range strings.SplitSeq(strings.TrimSpace(text), ";\n") {
 		dbtest.Exec(r.t, r.superuser, statement)
 	}
 	dbtest.Exec(r.t, r.superuser, "grant authenticated, anonymous to app_owner with admin option")
 }
 
-// freePort is one that nobody listened on a moment ago.
+// freePort is one that nobody listens on. It is below those that systems give away, to port 0 and to clients, so that it
+// stays free until the server takes it.
 func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(10000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	t.Fatal("no port is free")
+	return ""
 }

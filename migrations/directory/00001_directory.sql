@@ -147,9 +147,7 @@ create function rowpass.find_users(who text, tenant uuid) returns table (id uuid
   begin atomic
     select users.id, users.tenant_id, users.email, users.role
     from public.users
-    where (users.id = substring(who
-        from '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$')::uuid
-      or lower(users.email) = lower(who))
+    where (users.id = auth.as_uuid(who) or lower(users.email) = lower(who))
       and (tenant is null or users.tenant_id = tenant)
     limit 2;
   end;
@@ -172,9 +170,8 @@ revoke all on function rowpass.find_users(text, uuid), rowpass.first_user() from
 drop function rowpass.first_user();
 drop function rowpass.find_users(text, uuid);
 drop table public.todos;
-drop table public.users cascade;
+drop table public.users cascade; -- and with it the function that is bound to it, auth.is_tenant_admin()
 drop table public.tenants;
-drop function auth.is_tenant_admin();
 drop function auth.remove_todos();
 drop function auth.guard_users();
 drop function auth.guard_tenants();
