@@ -55,15 +55,15 @@ func (a *api) routes(e *echo.Echo) {
 	}
 
 	get(e, "/api/users", list(a, "users", a.DB.Users, appendUser, userID))
-	e.POST("/api/users", a.addUser)
-	get(e, "/api/users/me", a.currentUser)
+	e.POST("/api/users", a.asCaller(a.addUser))
+	get(e, "/api/users/me", a.asCaller(a.currentUser))
 	get(e, "/api/users/:id", one(a, a.DB.User, appendUser))
-	e.PATCH("/api/users/:id", a.changeUser)
-	e.DELETE("/api/users/:id", a.removeUser)
+	e.PATCH("/api/users/:id", a.onRow(a.changeUser))
+	e.DELETE("/api/users/:id", a.onRow(a.removeUser))
 
 	get(e, "/api/tenants", list(a, "tenants", a.DB.Tenants, appendTenant, tenantID))
 	get(e, "/api/tenants/:id", one(a, a.DB.Tenant, appendTenant))
-	e.PATCH("/api/tenants/:id", a.renameTenant)
+	e.PATCH("/api/tenants/:id", a.onRow(a.renameTenant))
 
 	get(e, "/errors", a.errorList)
 	get(e, "/errors/:code", a.errorHelp)

@@ -18,14 +18,32 @@ const (
 	maxLimit     = 1000
 )
 
-// list answers with a page of rows, {"<name>": […], "next": id or null}, encoded once and without reflection.
-func list[T any](a *api, name string, query func(context.Context, db.Session, db.Page) ([]T, error),
-	encode func([]byte, *T) []byte, id func(*T) db.UUID) echo.HandlerFunc {
+// asCaller is a handler that acts as whoever sent the request.
+func (a *api) asCaller(h func(echo.Context, db.Session) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		s, err := a.session(c.Request())
 		if err != nil {
 			return err
 		}
+		return h(c, s)
+	}
+}
+
+// onRow is asCaller for the row that the address names.
+func (a *api) onRow(h func(echo.Context, db.Session, db.UUID) error) echo.HandlerFunc {
+	return a.asCaller(func(c echo.Context, s db.Session) error {
+		id, err := pathID(c)
+		if err != nil {
+			return err
+		}
+		return h(c, s, id)
+	})
+}
+
+// list answers with a page of rows, {"<name>": […], "next": id or null}, encoded once and without reflection.
+func list[T any](a *api, name string, query func(context.Context, db.Session, db.Page) ([]T, error),
+	encode func([]byte, *T) []byte, id func(*T) db.UUID) echo.HandlerFunc {
+	return a.asCaller(func(c echo.Context, s db.Session) error {
 		page, err := parsePage(c.Request().URL.RawQuery)
 		if err != nil {
 			return err
@@ -35,9 +53,10 @@ func list[T any](a *api, name string, query func(context.Context, db.Session, db
 		if err != nil {
 			return err
 		}
-		more := len(rows) == page.Limit
-		if more {
+		var next *T
+		if len(rows) == page.Limit {
 			rows = rows[:page.Limit-1]
+			next = &rows[len(rows)-1]
 		}
 		b := append(make([]byte, 0, 64+320*len(rows)), `{"`...)
 		b = append(append(b, name...), `":[`...)
@@ -48,32 +67,28 @@ func list[T any](a *api, name string, query func(context.Context, db.Session, db
 			b = encode(b, &rows[i])
 		}
 		b = append(b, `],"next":`...)
-		if more {
-			b = appendUUID(b, id(&rows[len(rows)-1]))
-		} else {
+		if next == nil {
 			b = append(b, "null"...)
+		} else {
+			b = appendUUID(b, id(next))
 		}
 		return respond(c, http.StatusOK, append(b, "}\n"...))
-	}
+	})
 }
 
 // one answers with the row that the address names.
 func one[T any](a *api, query func(context.Context, db.Session, db.UUID) (T, error), encode func([]byte, *T) []byte) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		s, err := a.session(c.Request())
-		if err != nil {
-			return err
-		}
-		id, err := pathID(c)
-		if err != nil {
-			return err
-		}
+	return a.onRow(func(c echo.Context, s db.Session, id db.UUID) error {
 		row, err := query(c.Request().Context(), s, id)
 		if err != nil {
 			return err
 		}
-		return respond(c, http.StatusOK, append(encode(nil, &row), '\n'))
-	}
+		return respondRow(c, http.StatusOK, &row, encode)
+	})
+}
+
+func respondRow[T any](c echo.Context, status int, row *T, encode func([]byte, *T) []byte) error {
+	return respond(c, status, append(encode(nil, row), '\n'))
 }
 
 // respond sends rows, which belong to this caller and to no cache.

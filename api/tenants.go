@@ -5,17 +5,11 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	"rowpass/db"
 )
 
-func (a *api) renameTenant(c echo.Context) error {
-	s, err := a.session(c.Request())
-	if err != nil {
-		return err
-	}
-	id, err := pathID(c)
-	if err != nil {
-		return err
-	}
+func (a *api) renameTenant(c echo.Context, s db.Session, id db.UUID) error {
 	var body struct {
 		Name *string `json:"name"`
 	}
@@ -29,5 +23,5 @@ func (a *api) renameTenant(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return respond(c, http.StatusOK, append(appendTenant(nil, &tenant), '\n'))
+	return respondRow(c, http.StatusOK, &tenant, appendTenant)
 }

@@ -17,23 +17,15 @@ type userBody struct {
 	Settings json.RawMessage `json:"settings"`
 }
 
-func (a *api) currentUser(c echo.Context) error {
-	s, err := a.session(c.Request())
-	if err != nil {
-		return err
-	}
+func (a *api) currentUser(c echo.Context, s db.Session) error {
 	user, err := a.DB.CurrentUser(c.Request().Context(), s)
 	if err != nil {
 		return err
 	}
-	return respond(c, http.StatusOK, append(appendUser(nil, &user), '\n'))
+	return respondRow(c, http.StatusOK, &user, appendUser)
 }
 
-func (a *api) addUser(c echo.Context) error {
-	s, err := a.session(c.Request())
-	if err != nil {
-		return err
-	}
+func (a *api) addUser(c echo.Context, s db.Session) error {
 	var body userBody
 	if err := decode(c.Request(), &body, "name", "email", "role", "settings"); err != nil {
 		return err
@@ -45,19 +37,11 @@ func (a *api) addUser(c echo.Context) error {
 		return err
 	}
 	c.Response().Header().Set("Location", "/api/users/"+string(appendUUID(nil, user.ID)[1:37]))
-	return respond(c, http.StatusCreated, append(appendUser(nil, &user), '\n'))
+	return respondRow(c, http.StatusCreated, &user, appendUser)
 }
 
 // changeUser merges: what the body does not mention stays; settings are replaced whole.
-func (a *api) changeUser(c echo.Context) error {
-	s, err := a.session(c.Request())
-	if err != nil {
-		return err
-	}
-	id, err := pathID(c)
-	if err != nil {
-		return err
-	}
+func (a *api) changeUser(c echo.Context, s db.Session, id db.UUID) error {
 	var body userBody
 	if err := decode(c.Request(), &body, "name", "email", "role", "settings"); err != nil {
 		return err
@@ -66,18 +50,10 @@ func (a *api) changeUser(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return respond(c, http.StatusOK, append(appendUser(nil, &user), '\n'))
+	return respondRow(c, http.StatusOK, &user, appendUser)
 }
 
-func (a *api) removeUser(c echo.Context) error {
-	s, err := a.session(c.Request())
-	if err != nil {
-		return err
-	}
-	id, err := pathID(c)
-	if err != nil {
-		return err
-	}
+func (a *api) removeUser(c echo.Context, s db.Session, id db.UUID) error {
 	if err := a.DB.RemoveUser(c.Request().Context(), s, id); err != nil {
 		return err
 	}

@@ -107,8 +107,8 @@ func (l logins) ownerURL(command string) (string, error) {
 	return l.owner, nil
 }
 
-// asOwner runs a command that needs the owner's login and lets go of the database afterwards.
-func (p *program) asOwner(ctx context.Context, command string, f func(ownerURL string) error) error {
+// onDatabase runs a command on the configured database and lets go of it afterwards.
+func (p *program) onDatabase(ctx context.Context, f func(Config, logins) error) error {
 	c, err := p.config()
 	if err != nil {
 		return err
@@ -117,11 +117,18 @@ func (p *program) asOwner(ctx context.Context, command string, f func(ownerURL s
 	if err != nil {
 		return err
 	}
-	owner, err := l.ownerURL(command)
-	if err == nil {
-		err = f(owner)
-	}
-	return errors.Join(err, l.stop(ctx))
+	return errors.Join(f(c, l), l.stop(ctx))
+}
+
+// asOwner is onDatabase for a command that needs the owner's login.
+func (p *program) asOwner(ctx context.Context, command string, f func(ownerURL string) error) error {
+	return p.onDatabase(ctx, func(_ Config, l logins) error {
+		owner, err := l.ownerURL(command)
+		if err != nil {
+			return err
+		}
+		return f(owner)
+	})
 }
 
 // openDB opens the pools with what the configuration says of them.

@@ -43,39 +43,23 @@ func (p *program) migrateCommand() *cobra.Command {
 }
 
 func (p *program) migrate(ctx context.Context, operation func(migrations.Config) ([]migrations.Step, error)) error {
-	c, err := p.config()
-	if err != nil {
+	return p.onDatabase(ctx, func(_ Config, l logins) error {
+		owner, err := l.ownerURL("migrate")
+		if err != nil {
+			return err
+		}
+		steps, err := operation(migrations.Config{OwnerURL: owner, GatewayURL: l.gateway, ServiceURL: l.service, Log: p.quiet()})
+		p.printSteps(steps)
 		return err
-	}
-	l, err := commandLogins(ctx, c, p.quiet())
-	if err != nil {
-		return err
-	}
-	steps, err := p.runMigration(l, operation)
-	p.printSteps(steps)
-	return errors.Join(err, l.stop(ctx))
-}
-
-func (p *program) runMigration(l logins, operation func(migrations.Config) ([]migrations.Step, error)) ([]migrations.Step, error) {
-	owner, err := l.ownerURL("migrate")
-	if err != nil {
-		return nil, err
-	}
-	return operation(migrations.Config{OwnerURL: owner, GatewayURL: l.gateway, ServiceURL: l.service, Log: p.quiet()})
+	})
 }
 
 func (p *program) migrationStatus(ctx context.Context) error {
-	c, err := p.config()
-	if err != nil {
+	return p.onDatabase(ctx, func(_ Config, l logins) error {
+		steps, err := migrations.Status(ctx, l.stateURL())
+		p.printSteps(steps)
 		return err
-	}
-	l, err := commandLogins(ctx, c, p.quiet())
-	if err != nil {
-		return err
-	}
-	steps, err := migrations.Status(ctx, l.stateURL())
-	p.printSteps(steps)
-	return errors.Join(err, l.stop(ctx))
+	})
 }
 
 // stateURL is the login that can read the version tables.

@@ -217,9 +217,7 @@ func (s *service) upkeep(ctx context.Context, certificate *liveCertificate) {
 // handler is the public API over what was opened.
 func (s *service) handler() (http.Handler, *api.Metrics, error) {
 	c := s.config
-	issuer, err := token.NewIssuer(token.IssuerConfig{
-		Issuer: c.PublicURL, Audience: c.Issuer.Audience, TTL: c.Issuer.TokenTTL, Ring: s.ring.ring, Now: time.Now,
-	})
+	issuer, err := newIssuer(c, s.ring.ring)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -235,6 +233,12 @@ func (s *service) handler() (http.Handler, *api.Metrics, error) {
 		DB: s.db, Issuer: issuer, Verifier: verifier, Ring: s.ring.ring, Clients: apiClients(c.Clients),
 		Demo: c.Issuer.Demo, Hosts: hostNames(c), TrustedProxies: c.TrustedProxies, Metrics: metrics, Log: s.log,
 	}), metrics, nil
+}
+
+func newIssuer(c Config, ring func() keys.Ring) (*token.Issuer, error) {
+	return token.NewIssuer(token.IssuerConfig{
+		Issuer: c.PublicURL, Audience: c.Issuer.Audience, TTL: c.Issuer.TokenTTL, Ring: ring, Now: time.Now,
+	})
 }
 
 // verifiedTokens is how many tokens are remembered as verified, some 2 KiB each.

@@ -64,50 +64,38 @@ func parseClaims(pairs []string) (map[string]any, error) {
 }
 
 // issue looks the user up and signs a token with the ring's current key.
-func (p *program) issue(ctx context.Context, user, tenant string, g token.Grant) (string, error) {
-	c, err := p.config()
-	if err != nil {
-		return "", err
-	}
+func (p *program) issue(ctx context.Context, user, tenant string, g token.Grant) (raw string, err error) {
 	if g.TTL < 0 || g.TTL > 0 && g.TTL < time.Second || g.TTL > maxTTL {
 		return "", fmt.Errorf("--ttl %s: 1s to %s is allowed", g.TTL, maxTTL)
 	}
 	if err := checkTenantID(tenant); err != nil {
 		return "", err
 	}
-	ring, _, err := keys.Load(ctx, keys.NewFolder(c.Keys.Dir))
-	if err != nil {
-		return "", err
-	}
-	entry, err := p.findUser(ctx, c, user, tenant)
-	if err != nil {
-		return "", err
-	}
-	issuer, err := token.NewIssuer(token.IssuerConfig{
-		Issuer: c.PublicURL, Audience: c.Issuer.Audience, TTL: c.Issuer.TokenTTL,
-		Ring: func() keys.Ring { return ring }, Now: time.Now,
+	err = p.onDatabase(ctx, func(c Config, l logins) error {
+		ring, _, err := keys.Load(ctx, keys.NewFolder(c.Keys.Dir))
+		if err != nil {
+			return err
+		}
+		entry, err := p.findUser(ctx, c, l, user, tenant)
+		if err != nil {
+			return err
+		}
+		issuer, err := newIssuer(c, func() keys.Ring { return ring })
+		if err != nil {
+			return err
+		}
+		g.Subject, g.Tenant = entry.UserID, entry.TenantID
+		raw, _, err = issuer.Issue(g)
+		return err
 	})
-	if err != nil {
-		return "", err
-	}
-	g.Subject, g.Tenant = entry.UserID, entry.TenantID
-	raw, _, err := issuer.Issue(g)
 	return raw, err
 }
 
 // maxTTL is the longest life of a token that a script may ask for. What lives longer outlives every decision about it.
 const maxTTL = 366 * 24 * time.Hour
 
-func (p *program) findUser(ctx context.Context, c Config, user, tenant string) (db.Entry, error) {
-	l, err := commandLogins(ctx, c, p.quiet())
-	if err != nil {
-		return db.Entry{}, err
-	}
-	entry, err := findUser(ctx, c, l, p, user, tenant)
-	return entry, errors.Join(err, l.stop(ctx))
-}
-
-func findUser(ctx context.Context, c Config, l logins, p *program, user, tenant string) (db.Entry, error) {
+// findUser looks a user up in the directory.
+func (p *program) findUser(ctx context.Context, c Config, l logins, user, tenant string) (db.Entry, error) {
 	d, err := openDB(ctx, c, l, p.quiet())
 	if err != nil {
 		return db.Entry{}, err
