@@ -2,8 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -17,7 +22,9 @@ type AdminConfig struct {
 	DB       *db.DB
 	Ring     func() keys.Ring
 	Metrics  *Metrics
-	Draining func() bool // true once the process has been told to stop
+	Log      *slog.Logger
+	Finding  func() string // what would stop a start now; "" where nothing does
+	Draining func() bool   // true once the process has been told to stop
 }
 
 const (
@@ -40,13 +47,17 @@ func NewAdmin(c AdminConfig) http.Handler {
 func (c AdminConfig) ready(ctx echo.Context) error {
 	reqCtx, cancel := context.WithTimeout(ctx.Request().Context(), readyTimeout)
 	defer cancel()
-	parts := map[string]string{"database": "ok", "clock": "ok", "keys": "ok", "process": "ok"}
+	parts := map[string]string{"database": "ok", "seal": "ok", "clock": "ok", "policies": "ok", "keys": "ok", "process": "ok"}
 	status := http.StatusOK
 	fault := func(part, text string) {
 		parts[part], status = text, http.StatusServiceUnavailable
 	}
 	if err := c.DB.Ping(reqCtx); err != nil {
-		fault("database", err.Error())
+		c.Log.WarnContext(reqCtx, "readyz: the database cannot be reached", "err", err)
+		fault("database", "cannot be reached; the log says why")
+	}
+	if err := c.DB.CheckSeal(reqCtx); errors.Is(err, db.ErrSeal) {
+		fault("seal", db.ErrSeal.Error())
 	}
 	if d := c.DB.ClockDifference(); d.Abs() > maxClockDifference {
 		fault("clock", fmt.Sprintf("the database's clock differs by %s; set both by NTP", d.Round(time.Millisecond)))
@@ -54,8 +65,33 @@ func (c AdminConfig) ready(ctx echo.Context) error {
 	if _, ok := c.Ring().Current(); !ok {
 		fault("keys", "no key signs; run rowpass keys generate")
 	}
+	if finding := c.Finding(); finding != "" {
+		fault("policies", finding)
+	}
 	if c.Draining() {
 		fault("process", "stopping")
 	}
 	return ctx.JSON(status, map[string]any{"ready": status == http.StatusOK, "parts": parts})
+}
+
+// OnlyLocalNames refuses requests under any name but localhost and addresses: a listener on loopback is not meant for web
+// pages, one of which could point a name of its own at it.
+func OnlyLocalNames(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isLocalName(r.Host) {
+			http.Error(w, "this host name is not ours", http.StatusMisdirectedRequest)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// isLocalName tells whether host is localhost or an address, with or without a port.
+func isLocalName(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	address, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return strings.EqualFold(name, "localhost") || err == nil && address.Zone() == ""
 }

@@ -26,6 +26,7 @@ type Config struct {
 	Demo           bool           // GET /api/token hands out tokens for any user to anybody
 	Hosts          []string       // host names that a demo answers to, beside IP addresses; against DNS rebinding
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Request-Id are believed; may be empty
+	SQL            *SQLConfig     // nil: POST /sql is not served
 	Metrics        *Metrics
 	Log            *slog.Logger // one line a request; never a token
 }
@@ -65,9 +66,17 @@ func (a *api) routes(e *echo.Echo) {
 	get(e, "/api/tenants/:id", one(a, a.DB.Tenant, appendTenant))
 	e.PATCH("/api/tenants/:id", a.onRow(a.renameTenant))
 
+	if a.SQL != nil {
+		sql := a.sqlEndpoint()
+		e.POST(sqlPath, sql.serve)
+		e.OPTIONS(sqlPath, sql.preflight)
+	}
+
 	get(e, "/errors", a.errorList)
 	get(e, "/errors/:code", a.errorHelp)
 }
+
+const sqlPath = "/sql"
 
 func get(e *echo.Echo, path string, h echo.HandlerFunc) {
 	e.GET(path, h)

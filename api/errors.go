@@ -65,6 +65,7 @@ var problems = []problem{
 	{errHost, http.StatusMisdirectedRequest, "misdirected", "This host name is not ours", "A demo answers to localhost and to public_url's host alone, so that no web page can reach it under a name of its own."},
 	{db.ErrInvalid, http.StatusUnprocessableEntity, "invalid_value", "A value is not allowed", "Read the detail: it names the rule."},
 	{db.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The database cannot be reached", "Wait a second and send the request again. Whether an interrupted change was made is not known: look before you repeat it."},
+	{db.ErrSeal, http.StatusServiceUnavailable, "seal_refused", "This instance cannot prove its callers to the database", "The operator has to set both clocks, or to give the instance the database's seal key: rowpass seal export."},
 	{db.ErrBusy, http.StatusServiceUnavailable, "busy", "All connections to the database are busy", "Wait a second and send the request again."},
 	{db.ErrTimeout, http.StatusGatewayTimeout, "timeout", "The database took too long", "The statement was cancelled and changed nothing."},
 	{errGone, 499, "client_closed_request", "The client went away", "Only the log sees this."},
@@ -99,10 +100,15 @@ func detail(err error, p problem) string {
 
 // writeError answers with problem+json (RFC 9457) and, where a token is at fault, a challenge (RFC 6750, section 3).
 func (a *api) writeError(c echo.Context, err error) {
-	p := problemOf(err)
 	if c.Response().Committed {
 		return
 	}
+	var sql *sqlError
+	if errors.As(err, &sql) {
+		a.writeSQLError(c, sql)
+		return
+	}
+	p := problemOf(err)
 	h := c.Response().Header()
 	if p.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")

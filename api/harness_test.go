@@ -58,6 +58,8 @@ type options struct {
 	proxies    []netip.Prefix
 	database   *dbtest.Database // nil: a fresh copy of the seed
 	timeout    time.Duration    // 0: 5 s
+	mode       string           // "": cache_statement
+	sealKey    []byte           // nil: read as the owner
 }
 
 func newServer(t testing.TB, o options) *server {
@@ -74,6 +76,9 @@ func newServer(t testing.TB, o options) *server {
 	if o.conns == 0 {
 		o.conns = 4
 	}
+	if o.mode == "" {
+		o.mode = "cache_statement"
+	}
 	if o.timeout == 0 {
 		o.timeout = 5 * time.Second
 	}
@@ -82,9 +87,13 @@ func newServer(t testing.TB, o options) *server {
 		sink = io.Discard
 	}
 	log := slog.New(slog.NewJSONHandler(sink, nil))
+	owner := s.database.OwnerURL
+	if o.sealKey != nil {
+		owner = ""
+	}
 	s.db = must(db.Open(t.Context(), db.Config{
-		GatewayURL: o.gatewayURL, ServiceURL: s.database.ServiceURL, OwnerURL: s.database.OwnerURL,
-		MaxConns: o.conns, QueryExecMode: "cache_statement", StatementTimeout: o.timeout, Log: log,
+		GatewayURL: o.gatewayURL, ServiceURL: s.database.ServiceURL, OwnerURL: owner, SealKey: o.sealKey,
+		MaxConns: o.conns, QueryExecMode: o.mode, StatementTimeout: o.timeout, Log: log,
 	}))(t)
 	s.issuer = newIssuer(t, s.ring, issuer)
 	s.Server = httptest.NewServer(api.New(api.Config{

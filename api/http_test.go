@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -126,11 +127,11 @@ func TestLogHasOneLineWithTheCause(t *testing.T) {
 
 func TestAdminListenerTellsHowItIs(t *testing.T) {
 	s := newServer(t, options{})
-	draining, ring := false, s.ring
+	draining, ring, finding := false, s.ring, ""
 	metrics := api.NewMetrics("1.2.3")
 	metrics.Watch(s.db)
 	admin := httptest.NewServer(api.NewAdmin(api.AdminConfig{
-		DB: s.db, Ring: func() keys.Ring { return ring }, Metrics: metrics, Draining: func() bool { return draining },
+		DB: s.db, Ring: func() keys.Ring { return ring }, Metrics: metrics, Log: slog.New(slog.DiscardHandler), Finding: func() string { return finding }, Draining: func() bool { return draining },
 	}))
 	defer admin.Close()
 	s.Server.URL = admin.URL
@@ -139,12 +140,21 @@ func TestAdminListenerTellsHowItIs(t *testing.T) {
 	s.do(request{path: "/metrics"}).check(t, 200, []string{`rowpass_build_info{version="1.2.3"} 1`, "rowpass_gateway_connections_limit 4", "go_goroutines"}, nil)
 	draining = true
 	s.do(request{path: "/readyz"}).check(t, 503, []string{`"ready":false`, `"process":"stopping"`, `"keys":"ok"`}, nil)
-	draining, ring = false, keys.Ring{}
+	draining, finding = false, "table public.later has no row-level security"
+	s.do(request{path: "/readyz"}).check(t, 503, []string{`"policies":"table public.later`}, nil)
+	finding, ring = "", keys.Ring{}
 	s.do(request{path: "/readyz"}).check(t, 503, []string{`rowpass keys generate`}, nil)
 	ring = s.ring
 	s.db.Close()
-	s.do(request{path: "/readyz"}).check(t, 503, []string{"reaching the database"}, []string{"password", "postgres://"})
+	s.do(request{path: "/readyz"}).check(t, 503, []string{"cannot be reached"}, []string{"password", "postgres://", "sock"})
+	local := httptest.NewServer(api.OnlyLocalNames(admin.Config.Handler))
+	defer local.Close()
+	s.Server.URL = local.URL
+	s.do(request{path: "/livez"}).check(t, 200, nil, nil)
+	s.do(request{path: "/livez", headers: map[string]string{"Host": "evil.example"}}).check(t, 421, nil, nil)
 }
+
+func noFinding() string { return "" }
 
 func TestMetricsLabelRoutesNotAddresses(t *testing.T) {
 	s := newServer(t, options{})
@@ -170,7 +180,7 @@ func (s *server) metricsText(t *testing.T, f func()) string {
 	t.Helper()
 	f()
 	admin := httptest.NewServer(api.NewAdmin(api.AdminConfig{
-		DB: s.db, Ring: func() keys.Ring { return s.ring }, Metrics: s.metrics, Draining: func() bool { return false },
+		DB: s.db, Ring: func() keys.Ring { return s.ring }, Metrics: s.metrics, Log: slog.New(slog.DiscardHandler), Finding: noFinding, Draining: func() bool { return false },
 	}))
 	defer admin.Close()
 	public := s.URL

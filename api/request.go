@@ -29,7 +29,7 @@ func (a *api) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Response().Header().Set("X-Content-Type-Options", "nosniff")
 		notes := &notes{}
 		c.SetRequest(r.WithContext(context.WithValue(r.Context(), notesKey{}, notes)))
-		c.Request().Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
+		c.Request().Body = http.MaxBytesReader(c.Response(), r.Body, a.bodyLimit(r))
 
 		err := a.answer(next, c)
 		if err != nil {
@@ -41,6 +41,13 @@ func (a *api) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		a.logRequest(c, notes, took, err)
 		return nil
 	}
+}
+
+func (a *api) bodyLimit(r *http.Request) int64 {
+	if a.SQL != nil && r.URL.Path == sqlPath {
+		return a.SQL.MaxRequestBytes + 1 // so that it is refused in the driver's shape
+	}
+	return maxBody
 }
 
 // answer runs the handler; a panic becomes an error with its stack, which only the log sees.
@@ -63,10 +70,7 @@ func (a *api) ours(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		name = h
 	}
-	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		return true
-	}
-	return slices.ContainsFunc(a.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
+	return isLocalName(host) || slices.ContainsFunc(a.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
 func (a *api) logRequest(c echo.Context, n *notes, took time.Duration, err error) {

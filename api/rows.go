@@ -16,6 +16,7 @@ import (
 const (
 	defaultLimit = 100
 	maxLimit     = 1000
+	maxPage      = 1 << 20 // bytes, about: a slow reader holds that much of our memory
 )
 
 // asCaller is a handler that acts as whoever sent the request.
@@ -65,6 +66,10 @@ func list[T any](a *api, name string, query func(context.Context, db.Session, db
 				b = append(b, ',')
 			}
 			b = encode(b, &rows[i])
+			if len(b) > maxPage && i < len(rows)-1 {
+				next = &rows[i]
+				break
+			}
 		}
 		b = append(b, `],"next":`...)
 		if next == nil {

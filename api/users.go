@@ -2,11 +2,13 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
 
 	"rowpass/db"
+	"rowpass/token"
 )
 
 // userBody is what a request may say about a user. nil is what it does not mention.
@@ -30,8 +32,12 @@ func (a *api) addUser(c echo.Context, s db.Session) error {
 	if err := decode(c.Request(), &body, "name", "email", "role", "settings"); err != nil {
 		return err
 	}
+	settings, err := plainJSON(body.Settings)
+	if err != nil {
+		return err
+	}
 	user, err := a.DB.AddUser(c.Request().Context(), s, db.NewUser{
-		Name: text(body.Name), Email: text(body.Email), Role: text(body.Role), Settings: body.Settings,
+		Name: text(body.Name), Email: text(body.Email), Role: text(body.Role), Settings: settings,
 	})
 	if err != nil {
 		return err
@@ -46,7 +52,13 @@ func (a *api) changeUser(c echo.Context, s db.Session, id db.UUID) error {
 	if err := decode(c.Request(), &body, "name", "email", "role", "settings"); err != nil {
 		return err
 	}
-	user, err := a.DB.ChangeUser(c.Request().Context(), s, id, db.UserChange(body))
+	settings, err := plainJSON(body.Settings)
+	if err != nil {
+		return err
+	}
+	user, err := a.DB.ChangeUser(c.Request().Context(), s, id, db.UserChange{
+		Name: body.Name, Email: body.Email, Role: body.Role, Settings: settings,
+	})
 	if err != nil {
 		return err
 	}
@@ -65,4 +77,17 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// plainJSON is an object as every reader can take it: jsonb would store 1e131071 in a few bytes and print it in 131,072, and
+// nest as deep as memory goes.
+func plainJSON(object json.RawMessage) (json.RawMessage, error) {
+	if object == nil {
+		return nil, nil
+	}
+	parsed, err := token.ParseObject(object)
+	if err != nil {
+		return nil, fmt.Errorf("%w: settings: %w", db.ErrInvalid, err)
+	}
+	return parsed.JSON(), nil
 }

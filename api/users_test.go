@@ -72,6 +72,12 @@ func TestWhoSeesAndChangesWhichUsers(t *testing.T) {
 		{"no address at all", request{"POST", "/api/users", member, `{"name":"N"}`, nil}, 422, []string{"with an @"}, nil},
 		{"a role that is none", request{"POST", "/api/users", member, `{"email":"z@acme.example","role":"owner"}`, nil}, 422, []string{"member or admin"}, nil},
 		{"settings that are no object", request{"PATCH", "/api/users/" + acmeMember, member, `{"settings":[1]}`, nil}, 422, []string{"JSON object"}, nil},
+		{"settings of few bytes and a million digits", request{"PATCH", "/api/users/" + acmeMember, member,
+			`{"settings":{"a":[` + strings.Repeat("1e131071,", 7000) + `1]}}`, nil}, 422, []string{"settings"}, nil},
+		{"settings that are too deep", request{"PATCH", "/api/users/" + acmeMember, member,
+			`{"settings":{"a":` + strings.Repeat("[", 7000) + strings.Repeat("]", 7000) + `}}`, nil}, 422, []string{"settings"}, nil},
+		{"settings that are too large", request{"PATCH", "/api/users/" + acmeMember, member,
+			`{"settings":{"a":"` + strings.Repeat("a", 20_000) + `"}}`, nil}, 422, []string{"16384 bytes"}, []string{"_check"}},
 		{"a NUL in a name", request{"PATCH", "/api/users/" + acmeMember, member, `{"name":"a\u0000b"}`, nil}, 422, []string{"invalid_value"}, nil},
 		{"a name that is null", request{"PATCH", "/api/users/" + acmeMember, member, `{"name":null}`, nil}, 400, []string{"may not be null"}, nil},
 		{"a name that is a number", request{"PATCH", "/api/users/" + acmeMember, member, `{"name":1}`, nil}, 400, []string{"name may not be a number"}, nil},
@@ -140,6 +146,28 @@ func TestPagesGiveEveryUserOnceInOrder(t *testing.T) {
 	}
 	if len(seen) != 25 {
 		t.Errorf("%d users on all pages, want 25", len(seen))
+	}
+}
+
+func TestPagesEndBeforeTheyFillMemory(t *testing.T) {
+	s := newServer(t, options{})
+	dbtest.Exec(t, s.database.OwnerURL, fmt.Sprintf(`insert into users (tenant_id, email, settings)
+		select '%s', 'u' || i || '@acme.example', jsonb_build_object('a', repeat('x', 16000)) from generate_series(1, 300) i`, acme))
+	member := s.token(acmeMember, acme)
+	seen, pages, path := 0, 0, "/api/users?limit=1000"
+	for path != "" && pages < 20 {
+		a := s.do(request{path: path, token: member})
+		if len(a.body) > 1<<20+1<<15 {
+			t.Errorf("a page has %d bytes", len(a.body))
+		}
+		o := a.object(t)
+		seen, pages, path = seen+len(o["users"].([]any)), pages+1, ""
+		if next, ok := o["next"].(string); ok {
+			path = "/api/users?limit=1000&after=" + next
+		}
+	}
+	if seen != 302 || pages < 4 {
+		t.Errorf("%d users on %d pages, want 302 on more than three", seen, pages)
 	}
 }
 

@@ -20,7 +20,7 @@ type Tolerances struct {
 var ErrUnsafe = errors.New("the database does not keep callers apart")
 
 // Check refuses a database in which a caller could get around the policies: by what the gateway's login or the callers'
-// roles are, may become, own or may create, or by a relation that no policy guards. It reports all that it finds, each
+// roles are, may become, own or may make, or by a relation that no policy guards. It reports all that it finds, each
 // in one sentence with the way out.
 func (db *DB) Check(ctx context.Context, t Tolerances) error {
 	version, err := db.serverVersion(ctx)
@@ -31,7 +31,7 @@ func (db *DB) Check(ctx context.Context, t Tolerances) error {
 	if hole := oldServer(version); hole != "" && !t.OldServer {
 		findings = append(findings, hole)
 	}
-	for _, query := range []string{missingParts, dangerousRoles, foreignMemberships, inheritedGrants(version), createRights} {
+	for _, query := range []string{missingParts, dangerousRoles, foreignMemberships, inheritedGrants(version), makingRights, alteredLogin, disarmedGuards} {
 		found, err := db.findings(ctx, query)
 		if err != nil {
 			return fmt.Errorf("checking the roles: %w", err)
@@ -102,15 +102,17 @@ const dangerousRoles = reachable + `
 	select format('role %I %s%s; %s', rolname, fault, case when rolname = via then '' else format(' (and %I is a member of it)', via) end, cure)
 	from reachable join pg_catalog.pg_roles on oid = id
 	cross join lateral (values
-		(rolsuper, 'is a superuser, for whom no policy counts', format('alter role %I nosuperuser, or let callers use another role', rolname)),
+		(rolsuper, 'is a superuser, for whom no policy counts', case when rolname = session_user then 'give database.gateway_url a login of its own, which rowpass migrate makes'
+			else format('alter role %I nosuperuser', rolname) end),
 		(rolbypassrls, 'bypasses row-level security', format('alter role %I nobypassrls', rolname)),
 		(rolcreaterole, 'may make roles and grant them to itself', format('alter role %I nocreaterole', rolname)),
 		(rolreplication, 'may read everything by replication', format('alter role %I noreplication', rolname)),
 		(rolname like 'pg\_%', 'is predefined, with rights beyond the policies', format('revoke %I from %I', rolname, via)),
-		(exists (select from pg_catalog.pg_shdepend where refclassid = 'pg_authid'::regclass and refobjid = id and deptype = 'o'),
+		(exists (select from pg_catalog.pg_shdepend where refclassid = 'pg_authid'::regclass and refobjid = id and deptype = 'o'
+				and classid <> 'pg_largeobject'::regclass),
 			'owns something, and no policy counts for an owner', format('reassign owned by %I to %s', rolname, (select nspowner::regrole from pg_catalog.pg_namespace where nspname = 'auth')))
 	) as faults (found, fault, cure)
-	where found order by 1`
+	where found and (not rolsuper or fault like 'is a superuser%') order by 1`
 
 const foreignMemberships = reachable + `
 	select distinct format('%I may become %I; revoke %I from whichever of %I, authenticated and anonymous holds it', session_user, rolname, rolname, session_user)
@@ -137,18 +139,63 @@ func inheritedGrants(version int) string {
 		group by r.rolname, inherit_option having bool_or(inherit_option) or not bool_or(set_option)`
 }
 
-const createRights = `
-	select format('role %I may CREATE in %s, and what it makes there is found before what you made; revoke create on %s from %I, public', rolname, place, place, rolname)
-	from pg_catalog.pg_roles
+// callersRoles are the roles that a caller's statement runs as, in a query's FROM; of a superuser enough is said elsewhere.
+const callersRoles = `(select oid, rolname from pg_catalog.pg_roles where rolname in (session_user, 'authenticated', 'anonymous') and not rolsuper) r`
+
+// makingRights tells of what lets a caller leave something behind that others then run or read: objects that are found before
+// ours, triggers on others' rows, references that tell of them, TRUNCATE, which no policy holds, and settings that switch guards off.
+const makingRights = `
+	select format('role %1$I may CREATE in %2$s, and what it makes there is found before what you made; revoke create on %2$s from %1$I, public', rolname, place)
+	from ` + callersRoles + `
 	cross join lateral (
 		select format('database %I', current_database()) as place where has_database_privilege(oid, current_database(), 'create')
 		union all
-		select 'schema public' where has_schema_privilege(oid, 'public', 'create')
+		select format('schema %I', nspname) from pg_catalog.pg_namespace n
+		where nspname not like 'pg\_%' and has_schema_privilege(r.oid, n.oid, 'create')
 	) as places
-	where rolname in (session_user, 'authenticated', 'anonymous') order by 1`
+	union all
+	select format('role %I may make temporary objects, which are found before all others; revoke temporary on database %I from public, %1$I', rolname, current_database())
+	from ` + callersRoles + ` where has_database_privilege(oid, current_database(), 'temporary')
+	union all
+	select format('role %1$I holds %2$s on %3$I.%4$I, which no policy restrains; revoke %2$s on %3$I.%4$I from %1$I, public', rolname, privilege, nspname, relname)
+	from ` + callersRoles + `
+	cross join pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
+	cross join unnest(array['truncate', 'references', 'trigger']) privilege
+	where relkind in ('r', 'p', 'v', 'm', 'f') and nspname not like 'pg\_%' and nspname <> 'information_schema'
+		and has_table_privilege(r.oid, c.oid, privilege)
+	union all
+	select format('role %1$I may use and set the sequence %2$I.%3$I, which all callers share; revoke all on sequence %2$I.%3$I from %1$I, public', rolname, nspname, relname)
+	from ` + callersRoles + `
+	cross join pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
+	where relkind = 'S' and nspname not like 'pg\_%' and has_sequence_privilege(r.oid, c.oid, 'usage, select, update')
+	union all
+	select format('role %1$I may set %2$s, which is for the superuser; revoke set on parameter %2$s from %1$I, public', rolname, parname)
+	from ` + callersRoles + ` cross join pg_catalog.pg_parameter_acl where has_parameter_privilege(r.oid, parname, 'set')
+	union all
+	select format('role %I may read pg_statistic, where values of all callers'' rows stand; revoke select on pg_catalog.pg_statistic from %1$I, public', rolname)
+	from ` + callersRoles + ` where has_any_column_privilege(oid, 'pg_catalog.pg_statistic', 'select')
+	order by 1`
+
+// alteredLogin tells of settings that the login starts with: whoever ran SQL as it may have left them there.
+const alteredLogin = `
+	select format('role %1$I starts with settings of its own (%2$s), which a caller may have left; alter role %1$I reset all, or run rowpass migrate up', session_user, array_to_string(setconfig, ', '))
+	from pg_catalog.pg_db_role_setting where setrole = (select oid from pg_catalog.pg_roles where rolname = session_user)`
+
+// disarmedGuards tells of our triggers that were switched off, and of rules, which run as a table's owner.
+const disarmedGuards = `
+	select format('the trigger %1$I on %2$s is off; alter table %2$s enable trigger %1$I', tgname, tgrelid::regclass)
+	from pg_catalog.pg_trigger
+	where tgfoid in (select oid from pg_catalog.pg_proc where pronamespace = 'auth'::regnamespace) and tgenabled not in ('O', 'A')
+	union all
+	select format('the rule %1$I on %2$s runs as its owner, whom no policy holds; drop rule %1$I on %2$s', rulename, ev_class::regclass)
+	from pg_catalog.pg_rewrite join pg_catalog.pg_class c on c.oid = ev_class join pg_catalog.pg_namespace n on n.oid = relnamespace
+	where rulename <> '_RETURN' and nspname not like 'pg\_%' and nspname <> 'information_schema'
+		and exists (select from ` + callersRoles + ` where has_any_column_privilege(r.oid, c.oid, 'select, insert, update') or has_table_privilege(r.oid, c.oid, 'delete'))
+	order by 1`
 
 // openRelations lists what callers may touch without a policy between. A view without security_invoker reads as its
-// owner, materialized views and foreign tables have no policies, and a partition does not see its parent's.
+// owner, materialized views and foreign tables have no policies, and a partition does not see its parent's. A schema without USAGE
+// is no wall: a view that a caller may read leads into it.
 const openRelations = `
 	select format('%s %I.%I can be touched by callers and %s; %s, or name it in database.unprotected', kind, nspname, relname, fault, cure)
 	from pg_catalog.pg_class c
@@ -165,8 +212,7 @@ const openRelations = `
 		and (relkind in ('m', 'f') or relkind in ('r', 'p') and (not relrowsecurity or relispartition)
 			or relkind = 'v' and not coalesce((select bool_or(option_value::boolean) from pg_options_to_table(reloptions)
 				where option_name = 'security_invoker'), false))
-		and exists (select from pg_catalog.pg_roles r where rolname in ('authenticated', 'anonymous')
-			and has_schema_privilege(r.oid, n.oid, 'usage')
-			and (has_any_column_privilege(r.oid, c.oid, 'select, insert, update') or has_table_privilege(r.oid, c.oid, 'delete, truncate')))
+		and exists (select from ` + callersRoles + `
+			where has_any_column_privilege(r.oid, c.oid, 'select, insert, update') or has_table_privilege(r.oid, c.oid, 'delete'))
 		and format('%s.%s', nspname, relname) <> all ($1::text[])
 	order by 1`

@@ -76,6 +76,9 @@ func (db *DB) Refresh(ctx context.Context) error { return db.seals.refresh(ctx) 
 // ClockDifference is how far the database's clock was ahead of ours when it was last read.
 func (db *DB) ClockDifference() time.Duration { return time.Duration(db.seals.ahead.Load()) }
 
+// Name is the database's.
+func (db *DB) Name() string { return db.gateway.Config().ConnConfig.Database }
+
 // Ping tells whether both logins can reach the database.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := db.gateway.Ping(ctx); err != nil {
@@ -97,11 +100,14 @@ func (db *DB) PoolStats() (inUse, idle, limit int) {
 const closeTimeout = 5 * time.Second
 
 // Close closes both pools, waiting a few seconds for statements that still run.
-func (db *DB) Close() {
+func (db *DB) Close() { db.closePools(db.gateway, db.service) }
+
+func (db *DB) closePools(pools ...*pgxpool.Pool) {
 	closed := make(chan struct{})
 	go func() {
-		db.gateway.Close()
-		db.service.Close()
+		for _, p := range pools {
+			p.Close()
+		}
 		close(closed)
 	}()
 	select {

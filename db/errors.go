@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -17,9 +18,11 @@ var (
 	ErrConflict    = errors.New("the row collides with another")
 	ErrInvalid     = errors.New("a value is not allowed")
 	ErrUnavailable = errors.New("the database cannot be reached")
-	ErrBusy        = errors.New("all connections to the database are busy")
-	ErrTimeout     = errors.New("the statement took too long")
-	ErrAmbiguous   = errors.New("the e-mail address stands in more than one tenant; name the tenant too")
+	ErrSeal        = errors.New("the database does not accept our seal: either the clocks differ, or database.seal_key is from before a rotation, and then " +
+		"this instance needs the one that rowpass seal export prints, and a restart")
+	ErrBusy      = errors.New("all connections to the database are busy")
+	ErrTimeout   = errors.New("the statement took too long")
+	ErrAmbiguous = errors.New("the e-mail address stands in more than one tenant; name the tenant too")
 )
 
 // Refusal is a statement's refusal with what the caller may be told about it: a sentence of ours, never Postgres's own
@@ -61,7 +64,8 @@ func classify(err error) error {
 		return err
 	}
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
+	var connecting *pgconn.ConnectError
+	if !errors.As(err, &pg) || errors.As(err, &connecting) {
 		return classifyConnection(err)
 	}
 	refusal := &Refusal{Detail: constraints[pg.ConstraintName], cause: err}
@@ -74,7 +78,9 @@ func classify(err error) error {
 		refusal.Reason = ErrInvalid
 	case pg.Code == queryCanceled:
 		refusal.Reason = ErrTimeout
-	case shuttingDown(pg.Code), pg.Code == invalidAuthorization: // a seal key or a clock that is not the database's
+	case pg.Code == invalidAuthorization:
+		refusal.Reason, refusal.cause = ErrSeal, fmt.Errorf("%w (%w)", ErrSeal, err)
+	case shuttingDown(pg.Code):
 		refusal.Reason = ErrUnavailable
 	default:
 		return err

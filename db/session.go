@@ -28,16 +28,16 @@ const (
 // become takes role and claims for the rest of the transaction, with everything else that a statement of ours hangs on, so
 // that nothing left on the connection counts. Claims and seal are set both and always, empty where there are none: a pair
 // that somebody left on the connection must not be taken over. The role comes last, since set_config may be the
-// gateway's alone.
+// gateway's alone. Names are qualified, since the search_path that they are looked up under is still the connection's.
 const become = `select
-	set_config('request.jwt.claims', $1, true),
-	set_config('request.jwt.seal', $2, true),
-	set_config('statement_timeout', $3, true),
-	set_config('transaction_read_only', case when $4::boolean then current_setting('transaction_read_only') else 'on' end, true),
-	set_config('search_path', 'public, pg_temp', true),
-	set_config('row_security', 'on', true),
-	set_config('synchronous_commit', 'on', true),
-	set_config('role', $5, true)`
+	pg_catalog.set_config('request.jwt.claims', $1, true),
+	pg_catalog.set_config('request.jwt.seal', $2, true),
+	pg_catalog.set_config('statement_timeout', $3, true),
+	pg_catalog.set_config('transaction_read_only', case when $4::boolean then pg_catalog.current_setting('transaction_read_only') else 'on' end, true),
+	pg_catalog.set_config('search_path', 'public, pg_temp', true),
+	pg_catalog.set_config('row_security', 'on', true),
+	pg_catalog.set_config('synchronous_commit', 'on', true),
+	pg_catalog.set_config('role', $5, true)`
 
 // read runs one query as s and gives its rows to collect. A connection that Postgres dropped in the meantime is not the
 // caller's fault: the query is sent once more on a fresh one.
@@ -59,6 +59,13 @@ func (db *DB) write(ctx context.Context, s Session, collect func(pgx.Rows) error
 		err = db.run(ctx, s, writes, collect, query, args)
 	}
 	return classify(err)
+}
+
+// CheckSeal tells whether the database accepts our seal, as ErrSeal where it doesn't.
+func (db *DB) CheckSeal(ctx context.Context) error {
+	var claims []byte
+	return db.read(ctx, Session{Role: "authenticated", Claims: []byte("{}")},
+		collectOne(&claims, pgx.RowTo[[]byte]), "select auth.session()")
 }
 
 // run sends become and the query in one message, which makes one transaction: Postgres ends it, and role and claims

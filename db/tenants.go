@@ -21,7 +21,7 @@ func (db *DB) Tenants(ctx context.Context, s Session, p Page) ([]Tenant, error) 
 		select id, name, created_at, updated_at
 		from public.tenants where id > $1 order by tenants.id limit $2`
 	var tenants []Tenant
-	err := db.read(ctx, s, collectAll(&tenants, scanTenant), query, p.After, p.Limit)
+	err := db.read(ctx, s, collectAll(&tenants, scanTenant), query, uuid(p.After), p.Limit)
 	return tenants, err
 }
 
@@ -29,7 +29,7 @@ func (db *DB) Tenants(ctx context.Context, s Session, p Page) ([]Tenant, error) 
 func (db *DB) Tenant(ctx context.Context, s Session, id UUID) (Tenant, error) {
 	const query = `select id, name, created_at, updated_at from public.tenants where id = $1`
 	var tenant Tenant
-	err := db.read(ctx, s, collectOne(&tenant, scanTenant), query, id)
+	err := db.read(ctx, s, collectOne(&tenant, scanTenant), query, uuid(id))
 	return tenant, err
 }
 
@@ -48,7 +48,7 @@ func (db *DB) RenameTenant(ctx context.Context, s Session, id UUID, name string)
 	err := db.write(ctx, s, collectOne(&result, func(row pgx.CollectableRow) (r change[Tenant], err error) {
 		err = row.Scan(&r.done, &r.row.ID, &r.row.Name, &r.row.CreatedAt, &r.row.UpdatedAt)
 		return r, err
-	}), query, id, name)
+	}), query, uuid(id), name)
 	return result.settle(err)
 }
 

@@ -6,10 +6,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // UUID is a UUID's 16 bytes, the form in which Postgres sends it.
 type UUID = [16]byte
+
+// uuid is an id as a parameter whose type pgx knows even where the server does not tell it, as without named statements.
+func uuid(id UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
 
 // User is a row of public.users.
 type User struct {
@@ -51,7 +55,7 @@ func (db *DB) Users(ctx context.Context, s Session, p Page) ([]User, error) {
 		select id, tenant_id, name, email, role, settings, created_at, updated_at
 		from public.users where id > $1 order by users.id limit $2`
 	users := make([]User, 0, min(p.Limit, 32))
-	err := db.read(ctx, s, collectAll(&users, scanUser), query, p.After, p.Limit)
+	err := db.read(ctx, s, collectAll(&users, scanUser), query, uuid(p.After), p.Limit)
 	return users, err
 }
 
@@ -61,7 +65,7 @@ func (db *DB) User(ctx context.Context, s Session, id UUID) (User, error) {
 		select id, tenant_id, name, email, role, settings, created_at, updated_at
 		from public.users where id = $1`
 	var user User
-	err := db.read(ctx, s, collectOne(&user, scanUser), query, id)
+	err := db.read(ctx, s, collectOne(&user, scanUser), query, uuid(id))
 	return user, err
 }
 
@@ -107,7 +111,7 @@ func (db *DB) ChangeUser(ctx context.Context, s Session, id UUID, c UserChange) 
 		u := &r.row
 		err = row.Scan(&r.done, &u.ID, &u.TenantID, &u.Name, &u.Email, &u.Role, (*[]byte)(&u.Settings), &u.CreatedAt, &u.UpdatedAt)
 		return r, err
-	}), query, id, c.Name, c.Email, c.Role, c.Settings)
+	}), query, uuid(id), c.Name, c.Email, c.Role, c.Settings)
 	return result.settle(err)
 }
 
@@ -124,7 +128,7 @@ func (db *DB) RemoveUser(ctx context.Context, s Session, id UUID) error {
 	err := db.write(ctx, s, collectOne(&result, func(row pgx.CollectableRow) (r change[struct{}], err error) {
 		err = row.Scan(&r.done)
 		return r, err
-	}), query, id)
+	}), query, uuid(id))
 	_, err = result.settle(err)
 	return err
 }

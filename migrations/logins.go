@@ -65,10 +65,24 @@ func makeLogin(ctx context.Context, pool *pgxpool.Pool, setting, url, owner stri
 	if !there {
 		return config.User, l.set(ctx, pool, "create role %s login noinherit%s")
 	}
-	if wrongPassword(ctx, config) {
+	if err := l.reset(ctx, pool); err != nil {
+		return "", err
+	}
+	if refused(ctx, config) {
 		return config.User, l.set(ctx, pool, "alter role %s%s")
 	}
 	return config.User, nil
+}
+
+// reset takes back what a caller who left its role may have done to the login that it shares with all others.
+func (l login) reset(ctx context.Context, pool *pgxpool.Pool) error {
+	var altered bool
+	const query = `select exists (select from pg_catalog.pg_db_role_setting s join pg_catalog.pg_roles r on r.oid = setrole where rolname = $1)`
+	if err := pool.QueryRow(ctx, query, l.config.User).Scan(&altered); err != nil || !altered {
+		return err
+	}
+	role := quote(l.config.User)
+	return execute(ctx, pool, "alter role "+role+" reset all", "alter role "+role+" in database "+quote(pool.Config().ConnConfig.Database)+" reset all")
 }
 
 // set sends the password as a SCRAM verifier: the server's log, which may hold the statement, never sees the password.
@@ -89,15 +103,15 @@ func (l login) set(ctx context.Context, pool *pgxpool.Pool, statement string) er
 	return err
 }
 
-// wrongPassword tells whether the server refuses the URL's password. Any other trouble is left for the start to report.
-func wrongPassword(ctx context.Context, config *pgx.ConnConfig) bool {
+// refused tells whether the server does not take the URL's password. Any other trouble is left for the start to report.
+func refused(ctx context.Context, config *pgx.ConnConfig) bool {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err == nil {
 		_ = conn.Close(ctx)
 		return false
 	}
-	var refused *pgconn.PgError
-	return config.Password != "" && errors.As(err, &refused) && refused.Code == "28P01"
+	var answer *pgconn.PgError
+	return config.Password != "" && errors.As(err, &answer) && answer.Code == "28P01"
 }
 
 // grantMembership lets member become what callers become. From PostgreSQL 16 on a membership says for itself whether
@@ -120,7 +134,9 @@ func grantMembership(ctx context.Context, pool *pgxpool.Pool, member string) err
 				then ' with inherit false, set true' else '' end;
 		end $$`, quote(role), quote(member)))
 		if denied(err) {
-			return fmt.Errorf("the owner may not grant %s; let a superuser run: grant %s to %s", role, quote(role), quote(member))
+			owner := quote(pool.Config().ConnConfig.User)
+			return fmt.Errorf("the owner may not grant %s to %s; let a superuser run: grant authenticated, anonymous to %s with admin option",
+				role, member, owner)
 		}
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ package migrations
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -173,24 +175,27 @@ func source(set string) fs.FS {
 
 func versionTable(set string) string { return "rowpass." + set + "_version" }
 
-// lockKey names the lock of migrations among the database's advisory locks: "rowpass" in ASCII.
-const lockKey = 0x726f7770617373
-
-// locked runs f while no other instance does. The lock belongs to a transaction, so it holds behind a pooler in
-// transaction mode, where a session's lock would not, and ends with the connection if we are killed. Whoever waits
-// asks again instead of queueing in the database, where it would hold a connection that the winner may need.
+// locked runs f while no other instance does. The lock is a table's, which no caller can touch, and belongs to a
+// transaction: it holds behind a pooler in transaction mode, where a session's lock would not, and ends with the connection
+// if we are killed. Whoever waits asks again instead of queueing in the database, where it would hold a connection that the
+// winner may need.
 func locked(ctx context.Context, c Config, f func(*pgxpool.Pool) error) error {
 	pool, err := open(ctx, c.OwnerURL)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	for {
+	if err := makeLock(ctx, pool); err != nil {
+		return err
+	}
+	for waiting := false; ; waiting = true {
 		held, err := tryLocked(ctx, pool, f)
 		if held || err != nil {
 			return err
 		}
-		c.Log.InfoContext(ctx, "waiting for another instance to migrate")
+		if !waiting {
+			c.Log.InfoContext(ctx, "waiting for another instance to migrate")
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for another instance to migrate: %w", ctx.Err())
@@ -199,15 +204,44 @@ func locked(ctx context.Context, c Config, f func(*pgxpool.Pool) error) error {
 	}
 }
 
+// makeLock makes the schema of the version tables and the table that is locked. Of several that make them at once all but
+// one get an error, and find them there when they look again.
+func makeLock(ctx context.Context, pool *pgxpool.Pool) error {
+	var err error
+	for range 10 {
+		if _, err = pool.Exec(ctx, "create schema if not exists rowpass"); err == nil {
+			_, err = pool.Exec(ctx, "create table if not exists rowpass.migration_lock ()")
+		}
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || !slices.Contains([]string{"23505", "42P06", "42P07", "42710"}, refused.Code) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("connecting as the owner (database.url), who needs CREATE on the database: %w", err)
+	}
+	return nil
+}
+
+// lockNotAvailable is the SQLSTATE of a lock that somebody else has.
+const lockNotAvailable = "55P03"
+
 func tryLocked(ctx context.Context, pool *pgxpool.Pool, f func(*pgxpool.Pool) error) (held bool, err error) {
 	tx, err := pool.Begin(ctx)
 	if err != nil {
 		return false, fmt.Errorf("connecting as the owner (database.url): %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	const lock = `select pg_try_advisory_xact_lock($1) from set_config('idle_in_transaction_session_timeout', '0', true)`
-	if err := tx.QueryRow(ctx, lock, int64(lockKey)).Scan(&held); err != nil || !held {
+	if _, err := tx.Exec(ctx, "set local idle_in_transaction_session_timeout = 0"); err != nil {
 		return false, err
+	}
+	_, err = tx.Exec(ctx, "lock table rowpass.migration_lock in access exclusive mode nowait")
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == lockNotAvailable {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("locking out other instances: %w", err)
 	}
 	return true, f(pool)
 }

@@ -15,7 +15,7 @@ var errBadURL = errors.New("a database URL cannot be read; it looks like postgre
 // minimumVersion is the oldest server with views that run as their caller and a public schema that is closed to PUBLIC.
 const minimumVersion = 150000
 
-// prepare refuses a database that cannot hold what the migrations make, and makes the schema of the version tables.
+// prepare refuses a database that cannot hold what the migrations make.
 func prepare(ctx context.Context, pool *pgxpool.Pool) error {
 	var server int
 	if err := pool.QueryRow(ctx, "select current_setting('server_version_num')::int").Scan(&server); err != nil {
@@ -24,13 +24,7 @@ func prepare(ctx context.Context, pool *pgxpool.Pool) error {
 	if server < minimumVersion {
 		return fmt.Errorf("the server is PostgreSQL %d; rowpass needs 15 or later", server/10000)
 	}
-	if err := refuseForeignAuth(ctx, pool); err != nil {
-		return err
-	}
-	if _, err := pool.Exec(ctx, "create schema if not exists rowpass"); err != nil {
-		return fmt.Errorf("making schema rowpass: %w (the owner needs CREATE on the database)", err)
-	}
-	return nil
+	return refuseForeignAuth(ctx, pool)
 }
 
 // refuseForeignAuth stops at a schema auth that somebody else made: its functions have our functions' names.

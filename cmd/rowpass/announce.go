@@ -18,7 +18,7 @@ func (s *service) announce(p *program, listeners []net.Listener) {
 	}
 	base := reachableURL(s.config, listeners[0].Addr())
 	fmt.Fprintf(p.stdout, `
-rowpass is at %[1]s; Ctrl-C stops it, and the data stays.
+rowpass is at %[1]s; Ctrl-C stops it, and the data stays in %[2]s.
 DEMO: GET /api/token gives anybody a token for any user. Not for production.
 
 Paste these into another terminal: the same request, for a user of each tenant.
@@ -27,7 +27,7 @@ Paste these into another terminal: the same request, for a user of each tenant.
   GLOBEX=$(curl -s -H 'Accept: text/plain' '%[1]s/api/token?user=admin@globex.example')
   for TOKEN in "$ACME" "$GLOBEX"; do curl -s -H "Authorization: Bearer $TOKEN" %[1]s/api/users; done
 
-`, base)
+`, base, s.config.StateDir)
 	if len(listeners) > 1 {
 		fmt.Fprintf(p.stdout, "Health and metrics: http://%[1]s/readyz and http://%[1]s/metrics\n\n", listeners[1].Addr())
 	}

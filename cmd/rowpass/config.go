@@ -38,6 +38,7 @@ type Config struct {
 	Embedded        EmbeddedConfig `mapstructure:"embedded"`
 	Keys            KeysConfig     `mapstructure:"keys"`
 	Issuer          IssuerConfig   `mapstructure:"issuer"`
+	SQL             SQLConfig      `mapstructure:"sql"`
 	// Clients are the programs that may ask for a token in their own name. Default none. Only the file can list them.
 	Clients []ClientConfig `mapstructure:"clients"`
 }
@@ -53,8 +54,8 @@ type AdminConfig struct {
 type LogConfig struct {
 	// Level is the least that is logged. Default info.
 	Level string `mapstructure:"level" allow:"debug|info|warn|error"`
-	// Format is json, one object a line, or text for a person's eyes. Default json.
-	Format string `mapstructure:"format" allow:"json|text"`
+	// Format is json, one object a line, or text for a person's eyes. Default auto: text on a terminal, else json.
+	Format string `mapstructure:"format" allow:"auto|json|text"`
 }
 
 // TLSConfig serves HTTPS. Both files or none; default none.
@@ -127,6 +128,53 @@ type IssuerConfig struct {
 	DemoTokensForWholeNetwork bool `mapstructure:"demo_tokens_for_whole_network"`
 }
 
+// SQLConfig is POST /sql, SQL over HTTP: callers write the statements themselves.
+type SQLConfig struct {
+	// Enabled serves it. Default false.
+	Enabled bool `mapstructure:"enabled"`
+	// Statements are the kinds that callers may send: select, insert, update, delete, merge, values, explain.
+	// Default all but explain, whose estimates count other tenants' rows.
+	Statements []string `mapstructure:"statements"`
+	// Functions are those of the owner and of extensions that callers may call, by their last name. Default none:
+	// PostgreSQL's own harmless ones and auth.* are always allowed. Whatever such a function does, callers do.
+	Functions []string `mapstructure:"functions"`
+	// Timeout ends a request, however many statements it has. Default 10s.
+	Timeout time.Duration `mapstructure:"timeout" allow:"1ms..1h"`
+	// MaxRequestBytes is how large a request may be. Default 10485760, as at Neon.
+	MaxRequestBytes int `mapstructure:"max_request_bytes" allow:"1024..1073741824"`
+	// MaxResponseBytes is how large an answer may be, which is held in memory. Default 10485760.
+	MaxResponseBytes int `mapstructure:"max_response_bytes" allow:"1024..1073741824"`
+	// MaxRows is how many rows an answer may have. Default 100000.
+	MaxRows int `mapstructure:"max_rows" allow:"1.."`
+	// MaxQueries is how many statements a batch may have. Default 100.
+	MaxQueries int `mapstructure:"max_queries" allow:"1..10000"`
+	// MaxConns is how many connections each role's pool may open; 0, the default, is as for database.max_conns.
+	MaxConns int `mapstructure:"max_conns" allow:"0..10000"`
+	// PerSubject is how many requests of one caller may run at once. Default 10. With more than MaxConns one caller
+	// can keep all others waiting.
+	PerSubject int `mapstructure:"per_subject" allow:"1..10000"`
+	// Anonymous lets requests without a token run as the role anonymous. Default false. What that role may see,
+	// everybody sees.
+	Anonymous bool `mapstructure:"anonymous"`
+	// AllowedOrigins are the origins whose pages may call from a browser, such as https://app.example.com. Default none.
+	AllowedOrigins []string `mapstructure:"allowed_origins"`
+	// Roles are further ones that may be asked for, each with a login of its own. Default none. Only the file can
+	// list them.
+	Roles []SQLRoleConfig `mapstructure:"roles"`
+}
+
+// SQLRoleConfig is a role that a migration, say, runs under over HTTP as it would by a connection.
+type SQLRoleConfig struct {
+	// Name is the user of the connection string that asks for it.
+	Name string `mapstructure:"name"`
+	// URLFile holds the URL that logs in as it, in a file that nobody else may read. Absolute once loaded.
+	URLFile string `mapstructure:"url_file"`
+	// Clients are those whose tokens may take the role. At least one: whoever has such a token has the role.
+	Clients []string `mapstructure:"clients"`
+	// Statements are the kinds that it may send, or any. Default those of SQLConfig.
+	Statements []string `mapstructure:"statements"`
+}
+
 // ClientConfig is one program that may ask for tokens in its own name (RFC 6749, section 4.4).
 type ClientConfig struct {
 	// ID begins with client_, then letters, digits, _ and -. No two are alike.
@@ -148,7 +196,7 @@ func defaultConfig() Config {
 		Listen:          "127.0.0.1:8080",
 		Admin:           AdminConfig{Listen: "127.0.0.1:8081"},
 		PublicURL:       "http://localhost:8080",
-		Log:             LogConfig{Level: "info", Format: "json"},
+		Log:             LogConfig{Level: "info", Format: "auto"},
 		ShutdownTimeout: 15 * time.Second,
 		Database: DatabaseConfig{
 			QueryExecMode:    "cache_statement",
@@ -156,6 +204,11 @@ func defaultConfig() Config {
 			MigrateOnStart:   true,
 		},
 		Issuer: IssuerConfig{Audience: "rowpass", TokenTTL: 15 * time.Minute},
+		SQL: SQLConfig{
+			Statements: []string{"select", "insert", "update", "delete", "merge", "values"},
+			Timeout:    10 * time.Second, MaxRequestBytes: 10 << 20, MaxResponseBytes: 10 << 20,
+			MaxRows: 100_000, MaxQueries: 100, PerSubject: 10,
+		},
 	}
 }
 

@@ -99,6 +99,7 @@ func (l *loader) check(c Config) {
 			"listen on 127.0.0.1, or set issuer.demo_tokens_for_whole_network: true", c.Listen)
 	}
 	l.checkClients(c.Clients)
+	l.checkSQL(c)
 }
 
 func (l *loader) checkAddress(key, addr string) {

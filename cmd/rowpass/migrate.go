@@ -49,7 +49,9 @@ func (p *program) migrate(ctx context.Context, operation func(migrations.Config)
 			return err
 		}
 		steps, err := operation(migrations.Config{OwnerURL: owner, GatewayURL: l.gateway, ServiceURL: l.service, Log: p.quiet()})
-		p.printSteps(steps)
+		if err == nil || len(steps) > 0 {
+			p.printSteps(steps)
+		}
 		return err
 	})
 }
@@ -57,7 +59,9 @@ func (p *program) migrate(ctx context.Context, operation func(migrations.Config)
 func (p *program) migrationStatus(ctx context.Context) error {
 	return p.onDatabase(ctx, func(_ Config, l logins) error {
 		steps, err := migrations.Status(ctx, l.stateURL())
-		p.printSteps(steps)
+		if err == nil {
+			p.printSteps(steps)
+		}
 		return err
 	})
 }

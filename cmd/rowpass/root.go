@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,7 @@ func (p *program) rootCommand() *cobra.Command {
 Without a database in its configuration it runs a private one, so this is a whole demo:
 
   rowpass serve --set issuer.demo=true`,
+		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -58,10 +60,20 @@ func (p *program) logger(c LogConfig) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.Level)) // one of four words, checked when it was read
 	options := &slog.HandlerOptions{Level: level}
-	if c.Format == "text" {
+	if c.Format == "text" || c.Format == "auto" && isTerminal(p.stderr) {
 		return slog.New(slog.NewTextHandler(p.stderr, options))
 	}
 	return slog.New(slog.NewJSONHandler(p.stderr, options))
+}
+
+// isTerminal tells whether a person reads along.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // quiet is the logger of commands that answer in a line or two: warnings only.

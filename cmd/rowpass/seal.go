@@ -22,7 +22,7 @@ database.seal_key can be given the new one first. Instances with the owner's log
 				if err := db.RotateSealKey(cmd.Context(), owner, now); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintln(p.stdout, "made a new seal key")
+				_, err := fmt.Fprintln(p.stdout, "made a new seal key; instances that have database.seal_key need it (rowpass seal export), and a restart")
 				return err
 			})
 		},

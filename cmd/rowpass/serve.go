@@ -55,14 +55,24 @@ func (p *program) serve(ctx context.Context, c Config, log *slog.Logger) (err er
 		return err
 	}
 	defer d.Close()
-	if err := d.Check(ctx, db.Tolerances{Unprotected: c.Database.Unprotected, OldServer: c.Database.AllowServerWithRLSHoles}); err != nil {
+	if err := d.Check(ctx, tolerances(c)); err != nil {
+		return err
+	}
+	if err := d.CheckSeal(ctx); err != nil {
 		return err
 	}
 	ring, err := openRing(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	s := &service{config: c, log: log, db: d, ring: ring, logins: l}
+	sql, err := openSQL(ctx, c, l, d)
+	if err != nil {
+		return err
+	}
+	if sql != nil {
+		defer sql.Strangers.Close()
+	}
+	s := &service{config: c, log: log, db: d, sql: sql, ring: ring, logins: l}
 	return s.run(ctx, p)
 }
 
@@ -125,9 +135,11 @@ type service struct {
 	config   Config
 	log      *slog.Logger
 	db       *db.DB
+	sql      *api.SQLConfig // nil: off
 	ring     *liveRing
 	logins   logins
 	draining atomic.Bool
+	unsafe   atomic.Pointer[string] // what Check has found since the start
 }
 
 // run serves until ctx ends or a part breaks, then drains.
@@ -151,7 +163,10 @@ func (s *service) run(ctx context.Context, p *program) error {
 		if err != nil {
 			return errors.Join(err, public.Close())
 		}
-		adminHandler := api.NewAdmin(api.AdminConfig{DB: s.db, Ring: s.ring.ring, Metrics: metrics, Draining: s.draining.Load})
+		adminHandler := api.NewAdmin(api.AdminConfig{DB: s.db, Ring: s.ring.ring, Metrics: metrics, Log: s.log, Finding: s.finding, Draining: s.draining.Load})
+		if isLoopback(s.config.Admin.Listen) {
+			adminHandler = api.OnlyLocalNames(adminHandler)
+		}
 		servers, listeners = append(servers, s.server(adminHandler, nil)), append(listeners, admin)
 	}
 	upkeep, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -206,12 +221,36 @@ func (s *service) upkeep(ctx context.Context, certificate *liveCertificate) {
 		case <-time.After(time.Minute):
 		}
 		refresh, cancel := context.WithTimeout(ctx, 30*time.Second)
-		err := errors.Join(s.db.Refresh(refresh), s.ring.reload(refresh), certificate.reload())
+		err := errors.Join(s.db.Refresh(refresh), s.ring.reload(refresh), certificate.reload(), s.checkAgain(refresh))
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("upkeep: what could not be read stays as it was", "err", err)
 		}
 	}
+}
+
+// checkAgain looks for what somebody has opened to callers since the start, a new table say. It goes on serving, since the rows
+// of all other tables are as safe as before, and tells the log and /readyz.
+func (s *service) checkAgain(ctx context.Context) error {
+	err := s.db.Check(ctx, tolerances(s.config))
+	if err == nil {
+		s.unsafe.Store(nil)
+	} else if errors.Is(err, db.ErrUnsafe) {
+		text := err.Error()
+		s.unsafe.Store(&text)
+	}
+	return err
+}
+
+func (s *service) finding() string {
+	if text := s.unsafe.Load(); text != nil {
+		return *text
+	}
+	return ""
+}
+
+func tolerances(c Config) db.Tolerances {
+	return db.Tolerances{Unprotected: c.Database.Unprotected, OldServer: c.Database.AllowServerWithRLSHoles}
 }
 
 // handler is the public API over what was opened.
@@ -231,7 +270,8 @@ func (s *service) handler() (http.Handler, *api.Metrics, error) {
 	metrics.Watch(s.db)
 	return api.New(api.Config{
 		DB: s.db, Issuer: issuer, Verifier: verifier, Ring: s.ring.ring, Clients: apiClients(c.Clients),
-		Demo: c.Issuer.Demo, Hosts: hostNames(c), TrustedProxies: c.TrustedProxies, Metrics: metrics, Log: s.log,
+		Demo: c.Issuer.Demo, Hosts: hostNames(c), TrustedProxies: c.TrustedProxies, SQL: s.sql,
+		Metrics: metrics, Log: s.log,
 	}), metrics, nil
 }
 

@@ -74,10 +74,10 @@ func TestASecondInstanceSaysWhoWasFirst(t *testing.T) {
 		environ []string
 		want    string
 	}{
-		{"on the same folder", environ, fmt.Sprintf("another process supervises the state folder: pid %d, %s; end that one, or set state_dir", p.pid(), lookup(environ, "ROWPASS_STATE_DIR"))},
-		{"on the same port", elsewhere, "listen: listen tcp " + p.api + ": bind: address already in use; choose another address"},
+		{"on the same folder", environ, fmt.Sprintf("rowpass is already running on this state folder: pid %d, %s; end that one, or set state_dir", p.pid(), lookup(environ, "ROWPASS_STATE_DIR"))},
+		{"on the same port", elsewhere, "listen: listen tcp " + p.api + ": bind: address already in use; to serve elsewhere: --set"},
 		{"on the same port for health", append(elsewhere, "ROWPASS_LISTEN=127.0.0.1:0", "ROWPASS_ADMIN_LISTEN="+p.admin),
-			"admin.listen: listen tcp " + p.admin + ": bind: address already in use; choose another address"},
+			"admin.listen: listen tcp " + p.admin + ": bind: address already in use; to serve elsewhere: --set"},
 	} {
 		e := rowpass(t, line.environ, "serve")
 		if e.status != 1 || !strings.Contains(e.stderr, line.want) {

@@ -13,9 +13,10 @@ import (
 
 // mayImport is the architecture of docs/architecture.md: who may know whom. cmd/rowpass may know all.
 var mayImport = map[string][]string{
-	"rowpass/api":         {"rowpass/db", "rowpass/keys", "rowpass/token"},
+	"rowpass/api":         {"rowpass/db", "rowpass/keys", "rowpass/statement", "rowpass/token"},
 	"rowpass/token":       {"rowpass/keys"},
 	"rowpass/keys":        nil,
+	"rowpass/statement":   nil,
 	"rowpass/db":          nil,
 	"rowpass/db/embedded": nil,
 	"rowpass/db/dbtest":   {"rowpass/db/embedded", "rowpass/migrations", "rowpass/seed"},
@@ -33,7 +34,9 @@ var seenBy = map[string][]string{
 	"github.com/go-viper":           {"rowpass/cmd/rowpass"},
 	"go.yaml.in/yaml":               {"rowpass/cmd/rowpass"},
 	"github.com/prometheus":         {"rowpass/api"},
-	"github.com/hashicorp/golang-l": {"rowpass/token"},
+	"github.com/hashicorp/golang-l": {"rowpass/statement", "rowpass/token"},
+	"github.com/wasilibs":           {"rowpass/statement"},
+	"github.com/pganalyze":          {"rowpass/statement"},
 }
 
 func TestPackagesKnowOnlyWhomTheyMay(t *testing.T) {

@@ -97,6 +97,9 @@ func (r *reader) unpack() {
 	}
 	// The environment says where this reader's server listens.
 	write(r.t, filepath.Join(r.dir, "config.yaml"), string(config), 0o600)
+	if err := os.Mkdir(filepath.Join(r.dir, "keys"), 0o755); err != nil { // as in a checkout, where it holds source
+		r.t.Fatal(err)
+	}
 	if err := os.Mkdir(filepath.Join(r.dir, "bin"), 0o700); err != nil {
 		r.t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func TestAccountWithoutAName(t *testing.T) {
 		t.Skip("only root becomes another account")
 	}
 	home := scratch(t)
-	check(t, os.Chmod(home, 0o777))
+	check(t, os.Chmod(home, 0o777|os.ModeSticky))
 	binary := copyOfThis(t, home)
 	cmd := exec.Command(binary)
 	cmd.Dir = "/"

@@ -19,7 +19,7 @@ var (
 	ErrNotRunning = errors.New("no PostgreSQL is running in the state folder: start it with rowpass serve")
 	// ErrSupervised says that another process supervises the state folder. The
 	// error that wraps it names the process and the folder.
-	ErrSupervised = errors.New("another process supervises the state folder")
+	ErrSupervised = errors.New("rowpass is already running on this state folder")
 )
 
 // Config says where a private PostgreSQL lives.

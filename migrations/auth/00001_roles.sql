@@ -8,9 +8,16 @@ declare
 begin
   foreach caller in array array['authenticated', 'anonymous'] loop
     begin
-      execute format('create role %I nologin noinherit', caller);
-    exception when duplicate_object or unique_violation then
-      null;
+      if not exists (select from pg_catalog.pg_roles where rolname = caller) then
+        execute format('create role %I nologin noinherit', caller);
+      end if;
+    exception
+      when duplicate_object or unique_violation then
+        null; -- another database's migration was faster
+      when insufficient_privilege then
+        raise exception using errcode = '42501', message = format('the owner may not make roles; let a superuser run: '
+          'create role authenticated nologin noinherit; create role anonymous nologin noinherit; '
+          'grant authenticated, anonymous to %I with admin option', current_user);
     end;
   end loop;
 end

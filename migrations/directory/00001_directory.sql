@@ -12,7 +12,7 @@ create table public.users (
   name text not null default '' check (length(name) <= 200),
   email text not null check (length(email) between 3 and 320 and position('@' in email) > 1),
   role text not null default 'member' check (role in ('member', 'admin')),
-  settings jsonb not null default '{}' check (jsonb_typeof(settings) = 'object' and octet_length(settings::text) <= 16384),
+  settings jsonb not null default '{}' check (jsonb_typeof(settings) = 'object' and pg_column_size(settings) <= 16384),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );

@@ -1,0 +1,10 @@
+package statement_test
+
+import (
+	"os"
+	"testing"
+
+	"rowpass/db/dbtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
