@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rowpass/db"
+	"rowpass/db/embedded"
 	"rowpass/migrations"
 )
 
@@ -39,7 +41,15 @@ func (p *program) migrateCommand() *cobra.Command {
 		Use: "status", Short: "List the steps and which are applied", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.migrationStatus(cmd.Context()) },
 	}
-	return group("migrate", "Change what rowpass keeps in the database", up, down, status)
+	harden := &cobra.Command{
+		Use: "harden", Short: "Take dangerous functions of PostgreSQL from PUBLIC, a second wall behind the check of SQL", Args: cobra.NoArgs,
+		Long: `Take from PUBLIC, in this database, the functions of PostgreSQL by which a caller's SQL could leave its role or reach
+others: set_config, large objects, advisory locks, pg_notify, pg_sleep and their like. The owner keeps them all. Other programs
+that use the database may miss one: try it before on a copy. It needs a superuser in database.url; what is not permitted, as on
+hosted servers, is listed. On the embedded PostgreSQL it is done by itself.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.harden(cmd.Context()) },
+	}
+	return group("migrate", "Make and change the roles, functions and tables of rowpass in the database", up, down, status, harden)
 }
 
 func (p *program) migrate(ctx context.Context, operation func(migrations.Config) ([]migrations.Step, error)) error {
@@ -63,6 +73,38 @@ func (p *program) migrationStatus(ctx context.Context) error {
 			p.printSteps(steps)
 		}
 		return err
+	})
+}
+
+func (p *program) harden(ctx context.Context) error {
+	return p.onDatabase(ctx, func(_ Config, l logins) error {
+		if _, err := l.ownerURL("migrate harden"); err != nil {
+			return err
+		}
+		done, err := hardenDatabase(ctx, l)
+		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+		for _, h := range done {
+			state := "revoked from PUBLIC"
+			if !h.Revoked {
+				state = "not permitted: only a superuser may"
+			}
+			fmt.Fprintf(w, "%s\t%s\n", h.Right, state)
+		}
+		if err == nil && len(done) == 0 {
+			fmt.Fprintln(w, "nothing to do")
+		}
+		return errors.Join(err, w.Flush())
+	})
+}
+
+// hardenDatabase works as the superuser of an embedded PostgreSQL, and elsewhere as the owner.
+func hardenDatabase(ctx context.Context, l logins) ([]migrations.Hardening, error) {
+	superuser := l.owner
+	if l.server != nil {
+		superuser = l.server.URL(embedded.Superuser, embeddedDatabase)
+	}
+	return migrations.Harden(ctx, migrations.HardenConfig{
+		SuperuserURL: superuser, Setters: []string{db.LoginOf(l.gateway)},
 	})
 }
 
@@ -96,6 +138,9 @@ func migrateAtStart(ctx context.Context, c Config, l logins, log *slog.Logger) e
 		steps, err := migrations.Up(ctx, migrations.Config{OwnerURL: l.owner, GatewayURL: l.gateway, ServiceURL: l.service, Log: log})
 		for _, s := range steps {
 			log.InfoContext(ctx, "migrated", "set", s.Set, "step", s.Name)
+		}
+		if err == nil && l.server != nil {
+			_, err = hardenDatabase(ctx, l)
 		}
 		return err
 	}
