@@ -184,13 +184,16 @@ func fillDirectory(b *testing.B, d dbtest.Database, tenants, users int) {
 	}
 }
 
+// believing is the function of the policies as it would be without a seal.
+const believing = `create or replace function auth.tenant_id() returns uuid language sql stable parallel safe
+	return (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id')::uuid`
+
 // bareUsers is BenchmarkUsers' limit, on a copy of the database whose policies believe whatever claims are set.
 func bareUsers(b *testing.B, d dbtest.Database) *httptest.Server {
 	b.Helper()
 	unsealed := dbtest.New(b)
 	fillDirectory(b, unsealed, 500, 20)
-	dbtest.Exec(b, unsealed.OwnerURL, `create or replace function auth.tenant_id() returns uuid language sql stable parallel safe
-		return (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id')::uuid`)
+	dbtest.Exec(b, unsealed.OwnerURL, believing)
 	config := must(pgxpool.ParseConfig(unsealed.GatewayURL))(b)
 	config.MaxConns = 4
 	pool := must(pgxpool.NewWithConfig(b.Context(), config))(b)

@@ -18,6 +18,7 @@ import (
 	"rowpass/db"
 	"rowpass/db/dbtest"
 	"rowpass/keys"
+	"rowpass/statement"
 	"rowpass/token"
 )
 
@@ -60,6 +61,8 @@ type options struct {
 	timeout    time.Duration    // 0: 5 s
 	mode       string           // "": cache_statement
 	sealKey    []byte           // nil: read as the owner
+	sql        bool             // POST /sql too, with defaults as config.yaml has them
+	sqlConfig  func(*api.SQLConfig)
 }
 
 func newServer(t testing.TB, o options) *server {
@@ -95,20 +98,37 @@ func newServer(t testing.TB, o options) *server {
 		GatewayURL: o.gatewayURL, ServiceURL: s.database.ServiceURL, OwnerURL: owner, SealKey: o.sealKey,
 		MaxConns: o.conns, QueryExecMode: o.mode, StatementTimeout: o.timeout, Log: log,
 	}))(t)
+	t.Cleanup(s.db.Close)
 	s.issuer = newIssuer(t, s.ring, issuer)
 	s.Server = httptest.NewServer(api.New(api.Config{
-		DB: s.db, Issuer: s.issuer, Verifier: newVerifier(t, s.ring), Ring: func() keys.Ring { return s.ring },
+		SQL: s.openSQL(o), DB: s.db, Issuer: s.issuer, Verifier: newVerifier(t, s.ring), Ring: func() keys.Ring { return s.ring },
 		Clients: []api.Client{{
 			ID: client, SecretSHA256: sha256.Sum256([]byte(clientSecret)), Tenant: acme,
 			Scopes: []string{"read", "write"}, TokenTTL: time.Hour,
 		}},
 		Demo: !o.plain, Hosts: []string{"localhost"}, TrustedProxies: o.proxies, Metrics: s.metrics, Log: log,
 	}))
-	t.Cleanup(func() {
-		s.Close()
-		s.db.Close()
-	})
+	t.Cleanup(s.Close)
 	return s
+}
+
+// openSQL prepares POST /sql, or returns nil where a test does without. Each connection string names the test's database.
+func (s *server) openSQL(o options) *api.SQLConfig {
+	s.t.Helper()
+	if !o.sql {
+		return nil
+	}
+	strangers := must(db.OpenStrangers(s.t.Context(), s.db, db.StrangersConfig{GatewayURL: o.gatewayURL, MaxConns: o.conns, Timeout: o.timeout}))(s.t)
+	s.t.Cleanup(strangers.Close)
+	c := &api.SQLConfig{
+		Strangers: strangers, Checker: must(statement.NewChecker(statement.Config{}))(s.t), Database: s.database.Name,
+		Rules:           map[string]api.SQLRole{"authenticated": {Rules: &statement.Rules{}}},
+		MaxRequestBytes: 10 << 20, MaxResponseBytes: 10 << 20, MaxRows: 100_000, MaxQueries: 100, PerSubject: 10,
+	}
+	if o.sqlConfig != nil {
+		o.sqlConfig(c)
+	}
+	return c
 }
 
 func newRing(t testing.TB) keys.Ring {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -37,7 +38,11 @@ type wireError struct {
 // writeSQLError answers 400 with the driver's shape wherever the driver is to make something of it, and another status
 // where a repetition may help or the operator is to know.
 func (a *api) writeSQLError(c echo.Context, err error) {
-	status, body := sqlProblem(err)
+	status, problem := sqlProblem(err)
+	var body any = problem
+	if status != http.StatusBadRequest { // the driver shows it as it is
+		body = map[string]string{"message": problem.Message}
+	}
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		c.Response().Header().Set("Retry-After", "1")
 	}
@@ -60,9 +65,9 @@ func sqlProblem(err error) (int, wireError) {
 	case errors.As(err, &bad):
 		return http.StatusBadRequest, wireError{Message: bad.message, Code: present(bad.code)}
 	case errors.Is(err, errTooLarge):
-		return http.StatusRequestEntityTooLarge, wireError{Message: err.Error()}
+		return http.StatusRequestEntityTooLarge, wireError{Message: behind(err, errTooLarge)}
 	case errors.Is(err, errResponseSize):
-		return http.StatusInsufficientStorage, wireError{Message: err.Error()}
+		return http.StatusInsufficientStorage, wireError{Message: behind(err, errResponseSize)}
 	case errors.Is(err, errTooMany):
 		return http.StatusTooManyRequests, wireError{Message: err.Error()}
 	case errors.Is(err, db.ErrTimeout):
@@ -91,6 +96,9 @@ func fromPostgres(e *db.SQLError) wireError {
 		Routine: present(e.Routine),
 	}
 }
+
+// behind is what an error says about this one request.
+func behind(err, kind error) string { return strings.TrimPrefix(err.Error(), kind.Error()+": ") }
 
 // present is nil for an empty text, which pgconn has for an absent one.
 func present(s string) *string {

@@ -1,12 +1,13 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"rowpass/db"
 )
@@ -22,25 +23,46 @@ type sqlQuery struct {
 // sqlTarget is what a connection string says that counts: host, port, password and options do not.
 type sqlTarget struct{ role string }
 
-// parseTarget reads the connection string as the driver sends it, always as its user typed it.
+// parseTarget reads the connection string as the driver sends it, always as its user typed it: a password or a list of hosts
+// that no parser of URLs likes is none of our business.
 func parseTarget(headers []string, database string) (sqlTarget, error) {
 	if len(headers) != 1 || headers[0] == "" {
 		return sqlTarget{}, badSQLRequest("invalid header: neon-connection-string")
 	}
-	u, err := url.Parse(headers[0])
-	switch {
-	case err != nil:
-		return sqlTarget{}, badSQLRequest("invalid connection string")
-	case u.Scheme != "postgres" && u.Scheme != "postgresql":
+	scheme, rest, _ := strings.Cut(headers[0], "://")
+	if scheme != "postgres" && scheme != "postgresql" {
 		return sqlTarget{}, badSQLRequest("invalid connection string: incorrect scheme, postgresql:// is needed")
-	case u.User.Username() == "":
+	}
+	authority, path := rest, ""
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		authority, path = rest[:end], rest[end:]
+	}
+	login := authority[:max(0, strings.LastIndexByte(authority, '@'))]
+	user, _, _ := strings.Cut(login, ":")
+	role, err := url.PathUnescape(user)
+	if err != nil {
+		return sqlTarget{}, badSQLRequest("invalid connection string: the username is not percent-encoded")
+	}
+	if role == "" {
 		return sqlTarget{}, badSQLRequest("invalid connection string: missing username; it is the role, such as authenticated")
 	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
-	if name != "" && name != database {
-		return sqlTarget{}, &sqlRequestError{code: "3D000", message: "database \"" + name + "\" does not exist here"}
+	return sqlTarget{role}, checkDatabase(path, database)
+}
+
+// checkDatabase compares the first segment of the path, which may be left out.
+func checkDatabase(path, database string) error {
+	if end := strings.IndexAny(path, "?#"); end >= 0 {
+		path = path[:end]
 	}
-	return sqlTarget{u.User.Username()}, nil
+	segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	name, err := url.PathUnescape(segment)
+	if err != nil {
+		return badSQLRequest("invalid connection string: the name of the database is not percent-encoded")
+	}
+	if name != "" && name != database {
+		return &sqlRequestError{code: "3D000", message: fmt.Sprintf("database %q does not exist", name)}
+	}
+	return nil
 }
 
 // wireQuery is one query of the body. RawMessage tells a missing parameter list from null.
@@ -54,6 +76,9 @@ type wireQuery struct {
 // parseQuery reads {"query", "params", "arrayMode"} or {"queries": […]}; the content type says nothing, since the driver
 // sends none of its own.
 func parseQuery(h http.Header, body []byte, most int) (*sqlQuery, error) {
+	if !utf8.Valid(body) {
+		return nil, badSQLRequest("could not parse the HTTP request body: it is not UTF-8")
+	}
 	var wire wireQuery
 	if err := json.Unmarshal(body, &wire); err != nil {
 		return nil, unreadable(err)
@@ -64,26 +89,23 @@ func parseQuery(h http.Header, body []byte, most int) (*sqlQuery, error) {
 	if err != nil {
 		return nil, err
 	}
-	queries := []wireQuery{wire}
-	if !q.single {
-		if wire.Queries == nil {
-			return nil, badSQLRequest(`could not parse the HTTP request body: "query" or "queries" is needed`)
-		}
-		queries = nil
-		if err := json.Unmarshal(wire.Queries, &queries); err != nil || queries == nil {
-			return nil, unreadable(err)
-		}
-		q.batch.Transaction = transaction
+	if q.single {
+		return q, q.add(wire, arrayMode)
 	}
-	if len(queries) > most {
-		return nil, badSQLRequest("a batch may have %d queries (sql.max_queries)", most)
+	q.batch.Transaction = transaction
+	if wire.Queries == nil {
+		return nil, badSQLRequest(`could not parse the HTTP request body: "query" or "queries" is needed`)
 	}
-	for _, w := range queries {
-		if err := q.add(w, arrayMode); err != nil {
-			return nil, err
+	return q, each(wire.Queries, func(one json.RawMessage) error {
+		if len(q.arrays) == most {
+			return badSQLRequest("a batch may have %d queries (sql.max_queries)", most)
 		}
-	}
-	return q, nil
+		var w wireQuery
+		if err := json.Unmarshal(one, &w); err != nil {
+			return unreadable(err)
+		}
+		return q.add(w, arrayMode)
+	})
 }
 
 func (q *sqlQuery) add(w wireQuery, arrayMode bool) error {
@@ -143,86 +165,4 @@ func (q *sqlQuery) echo(h http.Header) {
 	if t.Deferrable {
 		h.Set("Neon-Batch-Deferrable", "true")
 	}
-}
-
-// maxParams is what the protocol can count.
-const maxParams = 65535
-
-// parseParams turns JSON into PostgreSQL's text, whose type the server finds out.
-func parseParams(list json.RawMessage) ([][]byte, error) {
-	if list == nil {
-		return nil, nil
-	}
-	var values []json.RawMessage
-	if err := json.Unmarshal(list, &values); err != nil || values == nil {
-		return nil, badSQLRequest(`could not parse the HTTP request body: "params" must be an array`)
-	}
-	if len(values) > maxParams {
-		return nil, badSQLRequest("a query may have %d parameters", maxParams)
-	}
-	params := make([][]byte, len(values))
-	for i, v := range values {
-		params[i] = paramText(v)
-	}
-	return params, nil
-}
-
-// paramText is nil for null, a string's own text, and the spelling of numbers and booleans as it came: going through a
-// float would change digits.
-func paramText(value json.RawMessage) []byte {
-	value = bytes.TrimSpace(value)
-	switch value[0] {
-	case 'n':
-		return nil
-	case '"':
-		var s string
-		_ = json.Unmarshal(value, &s) // valid, since the body was
-		return []byte(s)
-	case '[':
-		return appendArray(nil, value)
-	case '{':
-		return compact(value)
-	}
-	return value
-}
-
-func compact(value json.RawMessage) []byte {
-	var b bytes.Buffer
-	_ = json.Compact(&b, value) // valid, since the body was
-	return b.Bytes()
-}
-
-// appendArray writes an array literal of PostgreSQL's: strings always quoted, objects as quoted JSON.
-func appendArray(b []byte, value json.RawMessage) []byte {
-	var elements []json.RawMessage
-	_ = json.Unmarshal(value, &elements) // valid, since the body was
-	b = append(b, '{')
-	for i, e := range elements {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		e = bytes.TrimSpace(e)
-		switch e[0] {
-		case 'n':
-			b = append(b, "NULL"...)
-		case '[':
-			b = appendArray(b, e)
-		case '"', '{':
-			b = appendQuoted(b, paramText(e))
-		default:
-			b = append(b, e...)
-		}
-	}
-	return append(b, '}')
-}
-
-func appendQuoted(b, text []byte) []byte {
-	b = append(b, '"')
-	for _, c := range text {
-		if c == '"' || c == '\\' {
-			b = append(b, '\\')
-		}
-		b = append(b, c)
-	}
-	return append(b, '"')
 }

@@ -8,6 +8,7 @@ const (
 	oidInt2   = 21
 	oidInt4   = 23
 	oidJSON   = 114
+	oidBox    = 603
 	oidFloat4 = 700
 	oidFloat8 = 701
 	oidJSONB  = 3802
@@ -17,7 +18,11 @@ const (
 // cannot hold exactly stays a string: int8, numeric, dates and all the rest.
 func appendValue(b, text []byte, kind uint32, arrayOf map[uint32]uint32) []byte {
 	if element, ok := arrayOf[kind]; ok {
-		if out, rest := appendElements(b, text[max(0, bytes.IndexByte(text, '{')):], element, arrayOf); len(rest) == 0 {
+		brace := bytes.IndexByte(text, '{')
+		if brace < 0 { // oidvector and int2vector have none
+			return appendString(b, text)
+		}
+		if out, rest := appendElements(b, text[brace:], element); len(rest) == 0 {
 			return out
 		}
 		return appendString(b, text)
@@ -40,22 +45,19 @@ func appendValue(b, text []byte, kind uint32, arrayOf map[uint32]uint32) []byte 
 
 // appendElements reads an array literal from its brace on, and returns what is left behind it. An array with lower bounds
 // (such as [2:3]={1,2}) loses them.
-func appendElements(b, text []byte, element uint32, arrayOf map[uint32]uint32) (out, rest []byte) {
-	if len(text) == 0 || text[0] != '{' {
-		return b, text
-	}
+func appendElements(b, text []byte, element uint32) (out, rest []byte) {
 	b, text = append(b, '['), text[1:]
 	for n := 0; len(text) > 0 && text[0] != '}'; n++ {
 		if n > 0 {
 			b, text = append(b, ','), text[1:] // the comma (the semicolon, of boxes)
 		}
 		if len(text) > 0 && text[0] == '{' {
-			b, text = appendElements(b, text, element, arrayOf)
+			b, text = appendElements(b, text, element)
 			continue
 		}
 		var value []byte
 		var quoted bool
-		value, quoted, text = nextElement(text)
+		value, quoted, text = nextElement(text, delimiter(element))
 		if !quoted && string(value) == "NULL" {
 			b = append(b, "null"...)
 		} else {
@@ -68,27 +70,41 @@ func appendElements(b, text []byte, element uint32, arrayOf map[uint32]uint32) (
 	return append(b, ']'), text[1:]
 }
 
-// nextElement reads up to the comma or brace behind an element, without its quotes and backslashes.
-func nextElement(text []byte) (value []byte, quoted bool, rest []byte) {
-	if len(text) > 0 && text[0] == '"' {
-		for i := 1; i < len(text); i++ {
-			switch text[i] {
-			case '\\':
-				i++
-				if i < len(text) {
-					value = append(value, text[i])
-				}
-			case '"':
-				return append([]byte{}, value...), true, text[i+1:]
-			default:
-				value = append(value, text[i])
-			}
-		}
-		return value, true, nil
+// delimiter is what stands between a type's elements. Of PostgreSQL's own types one is different, whose text has commas.
+func delimiter(element uint32) byte {
+	if element == oidBox {
+		return ';'
 	}
-	end := bytes.IndexAny(text, ",;}")
+	return ','
+}
+
+// nextElement reads up to the delimiter or brace behind an element, without its quotes and backslashes.
+func nextElement(text []byte, delimiter byte) (value []byte, quoted bool, rest []byte) {
+	if len(text) > 0 && text[0] == '"' {
+		value, rest = unquote(text[1:])
+		return value, true, rest
+	}
+	end := bytes.IndexAny(text, string([]byte{delimiter, '}'}))
 	if end < 0 {
 		return text, false, nil
 	}
 	return text[:end], false, text[end:]
+}
+
+// unquote reads up to the closing quote.
+func unquote(text []byte) (value, rest []byte) {
+	value = []byte{}
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			if i++; i < len(text) {
+				value = append(value, text[i])
+			}
+		case '"':
+			return value, text[i+1:]
+		default:
+			value = append(value, text[i])
+		}
+	}
+	return value, nil
 }

@@ -156,6 +156,15 @@ func execMode(name string) pgx.QueryExecMode {
 	return pgx.QueryExecModeCacheStatement
 }
 
+// LoginOf is the role that a URL logs in as, "" for one that cannot be read.
+func LoginOf(url string) string {
+	config, err := parseURL(url)
+	if err != nil {
+		return ""
+	}
+	return config.User
+}
+
 // errBadURL stands in for what the parser says, which may quote the password.
 var errBadURL = errors.New("this URL cannot be read; it looks like postgres://user:password@host:5432/database")
 

@@ -100,9 +100,6 @@ func (w *walk) conflictAction(m *tree.OnConflictClause) *Refusal {
 // explain allows the options that show no numbers. Estimates count rows that the caller may not see, ANALYZE runs the statement,
 // and says what a filter removed; of an option that stands twice the last one counts, so that none may be wrong.
 func (w *walk) explain(e *tree.ExplainStmt) *Refusal {
-	if refusal := w.kind(KindExplain); refusal != nil {
-		return refusal
-	}
 	noCosts := false
 	for _, option := range e.GetOptions() {
 		switch o := option.GetDefElem(); o.GetDefname() {

@@ -174,13 +174,15 @@ func (m *meter) close() {
 		return
 	}
 	m.endPart()
-	l := m.top()
-	depth := l.depth()
+	l := *m.top()
 	m.work += l.all * (2 + 2*l.sets)
-	all := l.all
 	m.levels = m.levels[:len(m.levels)-1]
-	m.top().inside = max(m.top().inside, depth)
-	m.top().size += all
+	top := m.top()
+	top.inside = max(top.inside, l.depth())
+	top.size += l.all
+	if l.isCase { // a real one has no set operation outside of brackets: it was a label, and the chain is the outer one's
+		top.sets += l.sets
+	}
 }
 
 // closeCases ends what looked like a CASE and wasn't: a real one has its END before the bracket's or the list's.

@@ -44,7 +44,10 @@ func (w *walk) statement(n *tree.Node) *Refusal {
 	if refusal := w.kind(kind); refusal != nil {
 		return refusal
 	}
-	if kind == KindValues { // the walk takes its SelectStmt for a part of something
+	switch kind {
+	case KindExplain:
+		return w.explain(n.GetExplainStmt())
+	case KindValues: // the walk takes its SelectStmt for a part of something
 		return w.fields(n.GetSelectStmt().ProtoReflect())
 	}
 	return w.message(n.ProtoReflect())
@@ -97,8 +100,6 @@ func (w *walk) inspect(m proto.Message) *Refusal {
 		return w.mergeAction(m)
 	case *tree.OnConflictClause:
 		return w.conflictAction(m)
-	case *tree.ExplainStmt:
-		return w.explain(m)
 	case *tree.RangeVar:
 		return w.source(m)
 	case *tree.FuncCall:

@@ -36,7 +36,25 @@ func (l *loader) readFile(name string, environ []string) error {
 	if err != nil {
 		return fmt.Errorf("reading configuration: %s: %w", name, cause(err))
 	}
-	return l.readYAML(name, text)
+	if err := l.readYAML(name, text); err != nil {
+		return err
+	}
+	l.checkPrivate(name)
+	return nil
+}
+
+// checkPrivate refuses secrets in a file that everybody on the machine may read, as readSecret does for a file of their own.
+func (l *loader) checkPrivate(name string) {
+	info, err := os.Stat(name)
+	if err != nil || info.Mode().Perm()&0o006 == 0 {
+		return
+	}
+	for _, s := range l.keys {
+		if value, ok := l.v.Get(s.key).(Secret); ok && value != "" {
+			l.refuse(s.key, "everybody on this machine may read or change this file (mode %04o), and a secret stands in it: "+
+				"make it 0600, or 0640 for a group, or give %s_file", info.Mode().Perm(), s.key)
+		}
+	}
 }
 
 // readYAML takes a file's text. Its error is of a text that is no YAML; problems with keys are noted in l.

@@ -174,6 +174,24 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 			"--set: database.gateway_url: database.url, to read the seal's key as the owner, or database.seal_key is missing"},
 		{"no login for rowpass's own state", given{set: "database.gateway_url=" + gateway + " database.seal_key=k"},
 			"--set: database.gateway_url: database.service_url is missing: without the owner's login rowpass needs one for its own state"},
+		{"a kind of statement that is none", given{set: "sql.statements=select,grant"},
+			`--set: sql.statements: "grant": allowed are [select insert update delete merge values explain]`},
+		{"a function with its schema", given{set: "sql.functions=public.similarity"},
+			`--set: sql.functions: "public.similarity": a function's name is needed, in lower case and without its schema, such as similarity`},
+		{"an origin with a path", given{set: "sql.allowed_origins=https://app.example.com/x"},
+			`--set: sql.allowed_origins: "https://app.example.com/x": an origin is needed, without a path, such as https://app.example.com`},
+		{"every origin", given{set: "sql.allowed_origins=*"},
+			`--set: sql.allowed_origins: "*": an origin is needed, without a path, such as https://app.example.com`},
+		{"a role without clients", given{file: "sql:\n  roles:\n  - name: migrator\n    url_file: /run/u"},
+			"config.yaml:3: sql.roles[0].clients: at least one client is needed, whose tokens may take the role"},
+		{"a role for a client that is none", given{file: "sql:\n  roles:\n  - {name: migrator, url_file: /run/u, clients: [client_x]}"},
+			`config.yaml:3: sql.roles[0].clients: "client_x": no such client in clients`},
+		{"a role that is there already", given{file: "sql:\n  roles:\n  - {name: authenticated, url_file: /run/u, clients: [client_cli]}"},
+			`config.yaml:3: sql.roles[0].name: "authenticated": the name of a further role is needed, such as migrator`},
+		{"a role with an unknown kind", given{file: "sql:\n  roles:\n  - {name: m, url_file: /run/u, clients: [client_cli], statements: [all]}"},
+			`config.yaml:3: sql.roles[0].statements: "all": allowed are [select insert update delete merge values explain any]`},
+		{"a role whose URL's file is nowhere", given{file: "sql:\n  roles:\n  - {name: m, clients: [client_cli]}"},
+			"config.yaml:3: sql.roles[0].url_file: the whole path of a file with the role's database URL is needed"},
 		{"requests as the owner", given{set: "database.url=" + owner + " database.gateway_url=postgresql://owner@other/app"},
 			"--set: database.gateway_url: its user is that of database.url, whom no policy holds: give requests a login of their own"},
 		{"requests as the service", given{set: "database.url=" + owner + " database.gateway_url=" + gateway + " database.service_url=" + gateway},
@@ -290,6 +308,26 @@ func TestSecretsComeFromFilesToo(t *testing.T) {
 				t.Errorf("got %q, %v\nwant %q", got, err, tt.want)
 			}
 		})
+	}
+}
+
+func TestSecretsInAFileForEverybodyAreRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	text := "database:\n  url: " + owner + "\n  gateway_url: " + gateway
+	write(t, "config.yaml", text, 0o644)
+	_, err := loadConfig("", []string{"HOME=/home/a"}, nil)
+	want := "config.yaml:2: database.url: everybody on this machine may read or change this file (mode 0644), and a secret stands in it: " +
+		"make it 0600, or 0640 for a group, or give database.url_file"
+	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "pw@") {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+	write(t, "config.yaml", text, 0o640)
+	if _, err := loadConfig("", []string{"HOME=/home/a"}, nil); err != nil {
+		t.Errorf("for a group: %v", err)
+	}
+	write(t, "config.yaml", "listen: 127.0.0.1:1", 0o644)
+	if _, err := loadConfig("", []string{"HOME=/home/a"}, nil); err != nil {
+		t.Errorf("without a secret: %v", err)
 	}
 }
 

@@ -82,6 +82,11 @@ func ask(t testing.TB, method, address, bearer, body string) answer {
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
+	return do(t, r)
+}
+
+func do(t testing.TB, r *http.Request) answer {
+	t.Helper()
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

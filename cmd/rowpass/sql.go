@@ -19,6 +19,10 @@ func openSQL(ctx context.Context, c Config, l logins, d *db.DB) (*api.SQLConfig,
 	if !c.SQL.Enabled {
 		return nil, nil
 	}
+	roles, err := sqlRoles(c.SQL)
+	if err != nil {
+		return nil, err
+	}
 	checker, err := statement.NewChecker(statement.Config{CacheSize: verdicts})
 	if err != nil {
 		return nil, err
@@ -29,7 +33,7 @@ func openSQL(ctx context.Context, c Config, l logins, d *db.DB) (*api.SQLConfig,
 		return nil, err
 	}
 	return &api.SQLConfig{
-		Strangers: strangers, Checker: checker, Rules: sqlRoles(c.SQL), Database: d.Name(),
+		Strangers: strangers, Checker: checker, Rules: roles, Database: d.Name(),
 		AllowedOrigins: c.SQL.AllowedOrigins, MaxRequestBytes: int64(c.SQL.MaxRequestBytes), MaxResponseBytes: c.SQL.MaxResponseBytes,
 		MaxRows: c.SQL.MaxRows, MaxQueries: c.SQL.MaxQueries, PerSubject: c.SQL.PerSubject,
 	}, nil
@@ -51,8 +55,11 @@ func openStrangers(ctx context.Context, c Config, l logins, d *db.DB) (*db.Stran
 }
 
 // sqlRoles says who may send what.
-func sqlRoles(c SQLConfig) map[string]api.SQLRole {
+func sqlRoles(c SQLConfig) (map[string]api.SQLRole, error) {
 	callers := &statement.Rules{Kinds: kinds(c.Statements), Functions: c.Functions}
+	if err := callers.Validate(); err != nil {
+		return nil, fmt.Errorf("sql: %w", err)
+	}
 	roles := map[string]api.SQLRole{"authenticated": {Rules: callers}}
 	if c.Anonymous {
 		roles["anonymous"] = api.SQLRole{Rules: callers}
@@ -62,9 +69,12 @@ func sqlRoles(c SQLConfig) map[string]api.SQLRole {
 		if len(role.Statements) > 0 {
 			rules = &statement.Rules{Kinds: kinds(role.Statements), Functions: c.Functions}
 		}
+		if err := rules.Validate(); err != nil {
+			return nil, fmt.Errorf("sql.roles: %s: %w", role.Name, err)
+		}
 		roles[role.Name] = api.SQLRole{Rules: rules, Clients: role.Clients}
 	}
-	return roles
+	return roles, nil
 }
 
 func kinds(names []string) []statement.Kind {
