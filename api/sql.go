@@ -175,6 +175,15 @@ type sqlError struct{ error }
 
 func (e *sqlError) Unwrap() error { return e.error }
 
+// Error is for the log, which a refusal's own words are kept from: they quote the caller's text.
+func (e *sqlError) Error() string {
+	var disallowed *statement.Refusal
+	if errors.As(e.error, &disallowed) {
+		return "the statement is not allowed: SQLSTATE " + disallowed.Code
+	}
+	return e.error.Error()
+}
+
 // sqlRequestError is a request that cannot be understood, with a message for the client.
 type sqlRequestError struct {
 	code    string // SQLSTATE; mostly empty

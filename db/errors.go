@@ -113,6 +113,9 @@ func classifyConnection(err error) error {
 
 // shuttingDown tells of a server that is going, coming, full, or has become a standby.
 func shuttingDown(code string) bool {
+	if code == "08P01" { // a protocol violation is one message's, such as a missing parameter's
+		return false
+	}
 	return code == "57P01" || code == "57P02" || code == "57P03" || code == "25006" || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "08")
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -310,12 +311,13 @@ func fields(descriptions []pgconn.FieldDescription) []Field {
 // strangersError keeps PostgreSQL's words for the one who wrote the statement, and takes everything else into our errors.
 func strangersError(ctx context.Context, err error) error {
 	var refused *pgconn.PgError
+	var connecting acquireError
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(context.Cause(ctx), errSlow):
 		return &Refusal{Reason: ErrTimeout, cause: err}
-	case errors.As(err, &refused) && !shuttingDown(refused.Code):
+	case errors.As(err, &refused) && !errors.As(err, &connecting) && !strings.HasPrefix(refused.Code, "57P"): // the server is not going
 		return &SQLError{refused}
 	}
 	return classify(err)

@@ -1,6 +1,7 @@
 package statement_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -175,7 +176,7 @@ func newChecker(t testing.TB) func(sql string) error {
 		t.Fatal(err)
 	}
 	rules := &statement.Rules{}
-	return func(sql string) error { return c.Check(t.Context(), sql, rules) }
+	return func(sql string) error { return c.Check(context.Background(), sql, rules) }
 }
 
 func describe(err error) string {

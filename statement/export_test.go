@@ -5,8 +5,8 @@ import "context"
 // Depth is the bound of a text's tree.
 func Depth(sql string) int { return measure(sql).depth }
 
-// MaxDepth is what is parsed at most.
-const MaxDepth = maxDepth
+// Parsed tells whether a text is given to the parser.
+func Parsed(sql string) bool { return measure(sql).refusal() == nil }
 
 // Marks are the offsets of a text's brackets, commas and semicolons.
 func Marks(sql string) []int {

@@ -81,7 +81,7 @@ func TestTheParserSurvivesWhatIsGivenToIt(t *testing.T) {
 	check := newChecker(t)
 	for name, tower := range towers {
 		n := 1
-		for n < 2_000 && statement.Depth(tower(n+n/4+1)) <= statement.MaxDepth {
+		for n < 2_000 && statement.Parsed(tower(n+n/4+1)) {
 			n += n/4 + 1
 		}
 		if n < 60 || n >= 2_000 {
