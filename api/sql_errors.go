@@ -66,7 +66,7 @@ func sqlProblem(err error) (int, wireError) {
 		return http.StatusBadRequest, wireError{Message: bad.message, Code: present(bad.code)}
 	case errors.Is(err, errTooLarge):
 		return http.StatusRequestEntityTooLarge, wireError{Message: behind(err, errTooLarge)}
-	case errors.Is(err, errResponseSize):
+	case errors.Is(err, errResponseSize), errors.Is(err, db.ErrMessageSize):
 		return http.StatusInsufficientStorage, wireError{Message: behind(err, errResponseSize)}
 	case errors.Is(err, errTooMany):
 		return http.StatusTooManyRequests, wireError{Message: err.Error()}
@@ -87,7 +87,15 @@ func sqlProblem(err error) (int, wireError) {
 	return p.status, wireError{Message: message}
 }
 
+// maxErrorText is how many bytes of each of PostgreSQL's sentences are passed on: they may quote a value of any size.
+const maxErrorText = 8 << 10
+
 func fromPostgres(e *db.SQLError) wireError {
+	for _, text := range []*string{&e.Message, &e.Detail, &e.Where, &e.InternalQuery} {
+		if len(*text) > maxErrorText {
+			*text = strings.ToValidUTF8((*text)[:maxErrorText], "") + "…"
+		}
+	}
 	return wireError{
 		Message: e.Message, Code: present(e.Code), Detail: present(e.Detail), Hint: present(e.Hint), Position: number(int(e.Position)),
 		InternalPosition: number(int(e.InternalPosition)), InternalQuery: present(e.InternalQuery), Severity: present(e.Severity),

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -20,6 +22,7 @@ type StrangersConfig struct {
 	RoleURLs   []RoleURL     // further roles, each with a login of its own
 	MaxConns   int           // of each login's pool
 	Timeout    time.Duration // of a whole request, batch or not
+	MaxMessage int           // bytes that PostgreSQL may send at once, as one row or one error; 0: 16 MiB
 }
 
 // RoleURL is the login of a further role. What it may do is what the owner has granted it.
@@ -32,6 +35,7 @@ type Strangers struct {
 	pools   map[string]*pgxpool.Pool // by role
 	own     map[string]bool          // roles that are their login's own, so that there is nothing to become
 	timeout time.Duration
+	most    int // bytes of a message
 
 	elements sync.Map // of array types' OIDs: their elements' (uint32), 0 for what is no array
 }
@@ -43,7 +47,7 @@ func OpenStrangers(ctx context.Context, d *DB, c StrangersConfig) (*Strangers, e
 		return nil, err
 	}
 	s := &Strangers{
-		db: d, timeout: c.Timeout, own: map[string]bool{},
+		db: d, timeout: c.Timeout, most: cmp.Or(c.MaxMessage, defaultMessage), own: map[string]bool{},
 		pools: map[string]*pgxpool.Pool{"authenticated": gateway, "anonymous": gateway},
 	}
 	for _, r := range c.RoleURLs {
@@ -56,6 +60,13 @@ func OpenStrangers(ctx context.Context, d *DB, c StrangersConfig) (*Strangers, e
 	}
 	return s, nil
 }
+
+// defaultMessage is room for any row that fits into an answer. PostgreSQL sends rows of up to 1 GiB, which would be held as a
+// whole before their length can be looked at.
+const defaultMessage = 16 << 20
+
+// ErrMessageSize is a row, or an error, that is larger than we take.
+var ErrMessageSize = errors.New("PostgreSQL sent more at once than is taken here")
 
 // Close closes the pools, waiting a few seconds for statements that still run.
 func (s *Strangers) Close() {
@@ -162,6 +173,7 @@ func (s *Strangers) run(ctx context.Context, pool *pgxpool.Pool, who Session, b 
 		return acquireError{err}
 	}
 	defer conn.Release()
+	conn.Conn().PgConn().Frontend().SetMaxBodyLen(s.most)
 	p := conn.Conn().PgConn().StartPipeline(ctx)
 	s.send(p, who, b)
 	if err = p.Flush(); err == nil {
@@ -172,7 +184,7 @@ func (s *Strangers) run(ctx context.Context, pool *pgxpool.Pool, who Session, b 
 	if broken {
 		cancel() // or Close would read all that the statement has still to say
 	}
-	if closing := p.Close(); err == nil && closing != nil { // what was asked for is done; the clean-up behind it is not
+	if p.Close() != nil { // whatever became of what was asked for, the clean-up behind it is not done
 		broken = true
 	}
 	if broken || ctx.Err() != nil {
@@ -312,9 +324,12 @@ func fields(descriptions []pgconn.FieldDescription) []Field {
 func strangersError(ctx context.Context, err error) error {
 	var refused *pgconn.PgError
 	var connecting acquireError
+	var large *pgproto3.ExceededMaxBodyLenErr
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &large):
+		return fmt.Errorf("%w: %w", ErrMessageSize, err)
 	case errors.Is(context.Cause(ctx), errSlow):
 		return &Refusal{Reason: ErrTimeout, cause: err}
 	case errors.As(err, &refused) && !errors.As(err, &connecting) && !strings.HasPrefix(refused.Code, "57P"): // the server is not going

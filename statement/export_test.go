@@ -25,8 +25,8 @@ func Marks(sql string) []int {
 
 // Hold takes the checker's only parser until it is released.
 func (c *Checker) Hold() (release func()) {
-	_ = take(context.Background(), c.parsers.slots)
-	return func() { <-c.parsers.slots }
+	_ = take(context.Background(), c.parsers.free)
+	return c.parsers.release
 }
 
 // Flights is how many checks are under way.

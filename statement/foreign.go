@@ -67,7 +67,7 @@ func verb(sql string) string {
 }
 
 // checkAny is the check of a role that may run everything: what would tear the request's own transaction or message apart is
-// refused even then.
+// refused even then. The tree is nil where the text couldn't be read.
 func checkAny(sql string, t *tree.ParseResult) *Refusal {
 	if len(t.GetStmts()) > 1 {
 		return severalRefusal()

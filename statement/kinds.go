@@ -41,7 +41,7 @@ func (w *walk) kind(kind Kind) *Refusal {
 // selects checks a SELECT wherever it stands. The lists of VALUES are only values there.
 func (w *walk) selects(s *tree.SelectStmt) *Refusal {
 	if s.GetIntoClause() != nil {
-		return refuse(codeUnsupported, "SELECT INTO is not allowed", "Insert into a table that the owner has made.").
+		return refuse(codeUnsupported, "SELECT INTO is not allowed", hintInto).
 			at(w.sql, s.GetIntoClause().GetRel().GetLocation())
 	}
 	if len(s.GetValuesLists()) > 0 {

@@ -23,6 +23,7 @@ var towers = map[string]func(n int) string{
 	"null tests":      func(n int) string { return "select a" + repeat(" is null", n) },
 	"ranges":          func(n int) string { return "select a" + repeat(" between 1 and 2 is null", n) },
 	"names as words":  func(n int) string { return "select 1" + repeat(" + a.and + a . or + a./**/when", n) },
+	"parameters":      func(n int) string { return "select 1" + repeat(" + $1.and + $1 . or", n) },
 	"sub-selects":     func(n int) string { return repeat("select (", n) + "1" + repeat(")", n) },
 	"FROMs":           func(n int) string { return repeat("select * from (", n) + "table a" + repeat(") x", n) },
 	"unions":          func(n int) string { return "select 1" + repeat(" union select 1", n) },

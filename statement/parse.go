@@ -16,25 +16,31 @@ import (
 // errBroken is fatal to every later check: a parser that once ran over its stack misreads what it is given next.
 var errBroken = errors.New("the SQL parser broke off and can't be trusted any more: restart rowpass")
 
-// parsers bounds how many statements are parsed at once, as each parser that runs beside others is compiled and kept by the
-// library.
+// parsers bounds how many statements are parsed at once, as the library compiles and keeps one more parser whenever all others
+// are busy. Compiling takes some 250 MB for its two seconds, so that the first is let finish before there may be others.
 type parsers struct {
-	slots chan struct{}
+	free  chan struct{}
 	large chan struct{} // room for one large statement, so that the others find a parser
+	first sync.Once
 	down  atomic.Bool
 }
 
 func newParsers(n int) *parsers {
-	return &parsers{slots: make(chan struct{}, n), large: make(chan struct{}, 1)}
+	p := &parsers{free: make(chan struct{}, n), large: make(chan struct{}, 1)}
+	p.free <- struct{}{}
+	p.large <- struct{}{}
+	return p
 }
 
 func (p *parsers) broken() bool { return p.down.Load() }
 
-// warm holds all slots at once, since the library makes a further parser only while the others are busy.
+// warm parses once alone, and then what takes long enough for all parsers to be needed at once.
 func (p *parsers) warm(ctx context.Context) {
+	_, _, _ = p.parse(ctx, "select 1", false)
+	long := "select 1" + strings.Repeat(", 1", heavyTokens/2)
 	var all sync.WaitGroup
-	for range cap(p.slots) {
-		all.Go(func() { _, _, _ = p.parse(ctx, "select 1", false) })
+	for range cap(p.free) {
+		all.Go(func() { _, _, _ = p.parse(ctx, long, false) })
 	}
 	all.Wait()
 }
@@ -45,12 +51,12 @@ func (p *parsers) parse(ctx context.Context, sql string, large bool) (*tree.Pars
 		if err := take(ctx, p.large); err != nil {
 			return nil, nil, err
 		}
-		defer func() { <-p.large }()
+		defer func() { p.large <- struct{}{} }()
 	}
-	if err := take(ctx, p.slots); err != nil {
+	if err := take(ctx, p.free); err != nil {
 		return nil, nil, err
 	}
-	defer func() { <-p.slots }()
+	defer p.release()
 	if p.broken() {
 		return nil, nil, errBroken
 	}
@@ -59,11 +65,20 @@ func (p *parsers) parse(ctx context.Context, sql string, large bool) (*tree.Pars
 
 func take(ctx context.Context, room chan struct{}) error {
 	select {
-	case room <- struct{}{}:
+	case <-room:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the SQL parser: %w", ctx.Err())
 	}
+}
+
+func (p *parsers) release() {
+	p.first.Do(func() {
+		for range cap(p.free) - 1 {
+			p.free <- struct{}{}
+		}
+	})
+	p.free <- struct{}{}
 }
 
 func (p *parsers) run(sql string) (result *tree.ParseResult, refusal *Refusal, err error) {

@@ -7,13 +7,12 @@ import (
 
 // SQLSTATEs, as PostgreSQL would answer. See its appendix A.
 const (
-	codeSyntax       = "42601"
-	codePrivilege    = "42501"
-	codeUnsupported  = "0A000"
-	codeEncoding     = "22021"
-	codeTooLong      = "54000"
-	codeTooDeep      = "54001"
-	codeUnknownState = "XX000"
+	codeSyntax      = "42601"
+	codePrivilege   = "42501"
+	codeUnsupported = "0A000"
+	codeEncoding    = "22021"
+	codeTooLong     = "54000"
+	codeTooDeep     = "54001"
 )
 
 // Refusal is why a statement may not run, in the words and with the SQLSTATE of PostgreSQL where it has some.
@@ -25,6 +24,7 @@ type Refusal struct {
 	Position int
 }
 
+// Error is the message.
 func (r *Refusal) Error() string { return r.Message }
 
 func refuse(code, message, hint string) *Refusal {

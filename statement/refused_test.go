@@ -105,6 +105,7 @@ var attempts = []struct{ what, sql, code, message string }{
 	{"with capitals", `select x.PG_SLEEP from generate_series(0, 0) x`, "42501", "function pg_sleep"},
 	{"with Unicode escapes", `select x.U&"pg\005fsleep" from generate_series(0, 0) x`, "42501", "function pg_sleep"},
 	{"with a letter that Turkish folds", `select x.pg_termİnate_backend from generate_series(0, 0) x`, "42501", "function pg_termİnate_backend"},
+	{"with a letter that Turkish folds, in a name without pg", `select x.lo_unlİnk from generate_series(0, 0) x`, "42501", "function lo_unlİnk"},
 	{"with comments", "select x./* */pg_sleep from generate_series(0, 0) x", "42501", "function pg_sleep"},
 	{"of what ON CONFLICT excludes", `insert into todos (task) values ('a') on conflict (id) do update set task = excluded.ts_stat`, "42501", "function ts_stat"},
 	{"in a name of newer versions", `select x.pg_unheard_of from generate_series(0, 0) x`, "42501", "function pg_unheard_of"},

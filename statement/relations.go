@@ -41,7 +41,7 @@ func reserved(name string) bool { return strings.HasPrefix(name, "pg_") }
 // hidden relations show settings, sessions, files, the cluster's state, or totals over all tenants.
 func hidden(name string) bool {
 	if !reserved(name) {
-		return strings.HasPrefix(name, "dblink")
+		return false
 	}
 	for _, prefix := range []string{
 		"pg_stat_", "pg_statio_", "pg_largeobject", "pg_replication_", "pg_shmem_allocations", "pg_buffercache", "pg_available_extension",
@@ -51,7 +51,7 @@ func hidden(name string) bool {
 		}
 	}
 	return slices.Contains([]string{
-		"pg_settings", "pg_file_settings", "pg_hba_file_rules", "pg_ident_file_mappings", "pg_config", "pg_db_role_setting",
+		"pg_settings", "pg_file_settings", "pg_hba_file_rules", "pg_ident_file_mappings", "pg_config", "pg_seclabels", "pg_wait_events",
 		"pg_prepared_statements", "pg_prepared_xacts", "pg_cursors", "pg_locks", "pg_sequences",
 		"pg_backend_memory_contexts", "pg_aios", "pg_dshmem_allocations", "pg_subscription", "pg_subscription_rel",
 	}, name)

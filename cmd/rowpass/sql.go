@@ -40,7 +40,10 @@ func openSQL(ctx context.Context, c Config, l logins, d *db.DB) (*api.SQLConfig,
 }
 
 func openStrangers(ctx context.Context, c Config, l logins, d *db.DB) (*db.Strangers, error) {
-	config := db.StrangersConfig{GatewayURL: l.gateway, MaxConns: c.SQL.MaxConns, Timeout: c.SQL.Timeout}
+	config := db.StrangersConfig{
+		GatewayURL: l.gateway, MaxConns: c.SQL.MaxConns, Timeout: c.SQL.Timeout,
+		MaxMessage: c.SQL.MaxResponseBytes + 1<<20, // a row of an answer, with what the protocol adds
+	}
 	if config.MaxConns == 0 {
 		config.MaxConns = c.maxConns(runtime.GOMAXPROCS(0))
 	}
