@@ -41,10 +41,10 @@ type source struct {
 
 // table lists columns by their types.
 type table struct {
-	name           string
-	texts, others  []string // what is not text can be cast to it
-	inserts        []string // text columns that an INSERT must have
-	update         string   // a text column that may be changed
+	name          string
+	texts, others []string // what is not text can be cast to it
+	inserts       []string // text columns that an INSERT must have
+	update        string   // a text column that may be changed
 }
 
 func tables() []table {
