@@ -130,16 +130,16 @@ func TestARefusalIsShortHoweverLongItsText(t *testing.T) {
 }
 
 func TestABrokenParserAllowsNothing(t *testing.T) {
-	c := newWith(t, statement.Config{})
-	if err := c.Check(t.Context(), "select 1", nil); err != nil {
+	c, rules := newWith(t, statement.Config{}), &statement.Rules{}
+	if err := c.Check(t.Context(), "select 1", rules); err != nil {
 		t.Fatal(err)
 	}
 	c.Break()
-	if err := c.Check(t.Context(), "select 1", nil); err != nil {
+	if err := c.Check(t.Context(), "select 1", rules); err != nil {
 		t.Error("a verdict from before is lost:", err)
 	}
 	var r *statement.Refusal
-	if err := c.Check(t.Context(), "select 2", nil); err == nil || errors.As(err, &r) {
+	if err := c.Check(t.Context(), "select 2", rules); err == nil || errors.As(err, &r) {
 		t.Errorf("the broken parser says %v", err)
 	}
 }
