@@ -12,20 +12,31 @@ import (
 // authenticated is the only role that a token of ours may ask for.
 const authenticated = "authenticated"
 
-// session is the one place where a token becomes a database session (RFC 6750, section 2.1). A bad token is never taken
-// for none.
+// session is who asks at every route but /sql, where the connection string names the role.
 func (a *api) session(r *http.Request) (db.Session, error) {
-	raw, err := bearer(r)
+	claims, err := a.claims(r)
 	if err != nil {
 		return db.Session{}, err
+	}
+	return db.Session{Role: authenticated, Claims: claims.JSON}, nil
+}
+
+// claims is the one place where a token becomes claims that a session may be made of (RFC 6750, section 2.1). A bad token is
+// never taken for none. The role is held to our list here and never read from the raw claim later.
+func (a *api) claims(r *http.Request) (*token.Claims, error) {
+	raw, err := bearer(r)
+	if err != nil {
+		return nil, err
 	}
 	claims, err := a.Verifier.Verify(r.Context(), raw)
 	if err != nil {
-		return db.Session{}, err
+		return nil, err
 	}
 	attribute(r, "sub", claims.Subject)
-	role, err := roleOf(claims)
-	return db.Session{Role: role, Claims: claims.JSON}, err
+	if claims.Role != authenticated {
+		return nil, fmt.Errorf("%w: a token's role must be authenticated", errRole)
+	}
+	return claims, nil
 }
 
 // bearer is the token that the request brings, in the header and nowhere else: what stands in an address ends in logs.
@@ -49,12 +60,4 @@ func bearer(r *http.Request) (string, error) {
 		return "", fmt.Errorf("%w: the Authorization header holds no token", errRequest)
 	}
 	return raw, nil
-}
-
-// roleOf takes the role from our list, never the raw claim.
-func roleOf(c *token.Claims) (string, error) {
-	if c.Role != authenticated {
-		return "", fmt.Errorf("%w: a token's role must be authenticated", errRole)
-	}
-	return authenticated, nil
 }

@@ -123,16 +123,8 @@ func (e *sqlEndpoint) session(r *http.Request, role string) (sqlSession, *statem
 		}
 		return sqlSession{}, nil, badSQLRequest("missing authentication credentials: required authorization bearer token in JWT format")
 	}
-	raw, err := bearer(r)
+	claims, err := e.claims(r)
 	if err != nil {
-		return sqlSession{}, nil, err
-	}
-	claims, err := e.Verifier.Verify(r.Context(), raw)
-	if err != nil {
-		return sqlSession{}, nil, err
-	}
-	attribute(r, "sub", claims.Subject)
-	if _, err := roleOf(claims); err != nil {
 		return sqlSession{}, nil, err
 	}
 	if !ok || len(offered.Clients) > 0 && !slices.Contains(offered.Clients, claims.ClientID) {
