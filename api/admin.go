@@ -20,6 +20,7 @@ import (
 // AdminConfig is what the admin listener reports on. Every field is required.
 type AdminConfig struct {
 	DB       *db.DB
+	State    *db.State
 	Ring     func() keys.Ring
 	Metrics  *Metrics
 	Log      *slog.Logger
@@ -52,7 +53,7 @@ func (c AdminConfig) ready(ctx echo.Context) error {
 	fault := func(part, text string) {
 		parts[part], status = text, http.StatusServiceUnavailable
 	}
-	if err := c.DB.Ping(reqCtx); err != nil {
+	if err := errors.Join(c.DB.Ping(reqCtx), c.State.Ping(reqCtx)); err != nil {
 		c.Log.WarnContext(reqCtx, "readyz: the database cannot be reached", "err", err)
 		fault("database", "cannot be reached; the log says why")
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -18,42 +19,74 @@ import (
 
 // Config is what the API works with. Every field is required, but those that say otherwise.
 type Config struct {
-	DB             *db.DB
+	DB             *db.DB    // callers' rows
+	State          *db.State // what rowpass keeps for itself
 	Issuer         *token.Issuer
 	Verifier       *token.Verifier
+	Denied         *token.DenyList // the Verifier's too: what is revoked here holds here at once
 	Ring           func() keys.Ring
+	JWKSMaxAge     time.Duration // how long others may keep the key set
+	PublicURL      string        // the issuer, and what the addresses in discovery begin with
+	Refresh        RefreshConfig
+	Login          bool   // POST /api/login
+	Limits         Limits // the zero Limits has none
+	Audit          *db.Audit
 	Clients        []Client       // may be empty: nobody gets a token by client_credentials
 	Demo           bool           // GET /api/token hands out tokens for any user to anybody
 	Hosts          []string       // host names that a demo answers to, beside IP addresses; against DNS rebinding
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Request-Id are believed; may be empty
 	SQL            *SQLConfig     // nil: POST /sql is not served
 	Metrics        *Metrics
-	Log            *slog.Logger // one line a request; never a token
+	Log            *slog.Logger     // one line a request; never a token
+	Now            func() time.Time // nil: time.Now
 }
 
 type api struct {
 	Config
-	clients map[string]Client
+	clients  map[string]Client
+	limiters limiters
+	path     string // PublicURL's, where it has one: what our own addresses begin with
+	metadata string // where a 401 points to
 }
 
 // New is the public listener's handler.
 func New(c Config) http.Handler {
-	a := &api{Config: c, clients: clientsByID(c.Clients)}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	a := &api{
+		Config: c, clients: clientsByID(c.Clients, c.Login), limiters: newLimiters(c.Limits),
+		path: pathOf(c.PublicURL).RawPath, metadata: resourceMetadataURL(c.PublicURL),
+	}
 	e := echo.New()
 	e.HTTPErrorHandler = func(error, echo.Context) {} // observe has answered already
 	e.IPExtractor = a.clientAddress
 	e.Pre(a.observe)
 	a.routes(e)
-	return e
+	return withoutPath(c.PublicURL, e)
 }
 
 // routes is the whole surface. Everything that GET answers, HEAD answers too.
 func (a *api) routes(e *echo.Echo) {
-	get(e, "/.well-known/jwks.json", a.jwks)
-	e.POST("/api/token", a.tokenEndpoint)
-	if a.Demo {
-		get(e, "/api/token", a.demoToken)
+	get(e, jwksPath, a.jwks)
+	for _, path := range wellKnown(a.PublicURL, "oauth-authorization-server") {
+		get(e, path, a.serverMetadata)
 	}
+	for _, path := range wellKnown(a.PublicURL, "oauth-protected-resource") {
+		get(e, path, a.resourceMetadata)
+	}
+	get(e, "/.well-known/openid-configuration", a.providerMetadata)
+
+	e.POST(tokenPath, a.tokenEndpoint)
+	e.POST(revocationPath, a.revoke)
+	e.POST(introspectionPath, a.introspect)
+	if a.Demo {
+		get(e, tokenPath, a.demoToken)
+	}
+	if a.Login {
+		e.POST("/api/login", a.login)
+	}
+	e.POST("/api/logout", a.logout)
 
 	get(e, "/api/users", list(a, "users", a.DB.Users, appendUser, userID))
 	e.POST("/api/users", a.asCaller(a.addUser))
@@ -72,11 +105,19 @@ func (a *api) routes(e *echo.Echo) {
 		e.OPTIONS(sqlPath, sql.preflight)
 	}
 
+	get(e, "/openapi.yaml", describe(a.PublicURL))
 	get(e, "/errors", a.errorList)
 	get(e, "/errors/:code", a.errorHelp)
 }
 
-const sqlPath = "/sql"
+// Addresses that stand in discovery too, or that are told apart by.
+const (
+	jwksPath          = "/.well-known/jwks.json"
+	tokenPath         = "/api/token"
+	revocationPath    = "/api/revoke"
+	introspectionPath = "/api/introspect"
+	sqlPath           = "/sql"
+)
 
 func get(e *echo.Echo, path string, h echo.HandlerFunc) {
 	e.GET(path, h)

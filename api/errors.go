@@ -43,13 +43,16 @@ type problem struct {
 var problems = []problem{
 	{errNoToken, http.StatusUnauthorized, "unauthorized", "A bearer token is needed",
 		"Send Authorization: Bearer <token>. POST /api/token issues tokens to clients; a demo gives them away at GET /api/token."},
+	{errLogin, http.StatusUnauthorized, "invalid_login", "The e-mail address or the password is wrong",
+		"Or the user has no password, or the address stands in several tenants and none was named: all of these are answered alike."},
 	{errRequest, http.StatusBadRequest, "invalid_request", "The request is malformed",
 		"Read the detail: it names the part that could not be understood."},
 	{token.ErrTooLarge, http.StatusUnauthorized, "invalid_token", "The token is not accepted",
-		"The token is expired, not yet valid, malformed, signed by a key that is not (or no longer) ours, or meant for somebody else. Get a new one."},
+		"The token is expired, revoked, not yet valid, malformed, signed by a key that is not (or no longer) ours, or meant for somebody else. Get a new one."},
 	{token.ErrExpired, http.StatusUnauthorized, "invalid_token", "The token is not accepted", ""},
 	{token.ErrNotYetValid, http.StatusUnauthorized, "invalid_token", "The token is not accepted", ""},
 	{token.ErrInvalid, http.StatusUnauthorized, "invalid_token", "The token is not accepted", ""},
+	{token.ErrRevoked, http.StatusUnauthorized, "invalid_token", "The token is not accepted", ""},
 	{errRole, http.StatusForbidden, "insufficient_scope", "The caller may not do this",
 		"You may see this row, but the policies do not let you change it, or your token's role may not be taken. An admin of the tenant may do more."},
 	{db.ErrForbidden, http.StatusForbidden, "insufficient_scope", "The caller may not do this", ""},
@@ -62,8 +65,11 @@ var problems = []problem{
 	{db.ErrConflict, http.StatusConflict, "conflict", "The change collides with another row", "Read the detail, or send the request again if another change came between."},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large", "The request is too large", "A body may have 64 KiB."},
 	{errMedia, http.StatusUnsupportedMediaType, "unsupported_media_type", "This kind of body is not read here", "Send application/json, or a form at the token endpoint."},
+	{errLimited, http.StatusTooManyRequests, "too_many_requests", "Too many requests", "Wait for as many seconds as Retry-After says. The limits are the operator's."},
 	{errHost, http.StatusMisdirectedRequest, "misdirected", "This host name is not ours", "A demo answers to localhost and to public_url's host alone, so that no web page can reach it under a name of its own."},
 	{db.ErrInvalid, http.StatusUnprocessableEntity, "invalid_value", "A value is not allowed", "Read the detail: it names the rule."},
+	{db.ErrHook, http.StatusInternalServerError, "claims_hook", "The owner's claims could not be added",
+		"The database's owner has a function auth.token_claims that adds claims to tokens. It did not work, so no token was issued; the log says why."},
 	{db.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The database cannot be reached", "Wait a second and send the request again. Whether an interrupted change was made is not known: look before you repeat it."},
 	{db.ErrSeal, http.StatusServiceUnavailable, "seal_refused", "This instance cannot prove its callers to the database", "The operator has to set both clocks, or to give the instance the database's seal key: rowpass seal export."},
 	{db.ErrBusy, http.StatusServiceUnavailable, "busy", "All connections to the database are busy", "Wait a second and send the request again."},
@@ -92,7 +98,7 @@ func detail(err error, p problem) string {
 		return refusal.Detail
 	case p.code == "invalid_token":
 		return token.Describe(err)
-	case p.code == internal.code, errors.Is(err, db.ErrNotFound), err == p.err:
+	case p.status == internal.status, errors.Is(err, db.ErrNotFound), err == p.err:
 		return ""
 	}
 	return strings.TrimPrefix(err.Error(), p.err.Error()+": ")
@@ -113,8 +119,12 @@ func (a *api) writeError(c echo.Context, err error) {
 	if p.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
 	}
+	var limited *limitError
+	if errors.As(err, &limited) {
+		h.Set("Retry-After", limited.retryAfter())
+	}
 	text := detail(err, p)
-	if challenge := challengeFor(p, text); challenge != "" {
+	if challenge := a.challengeFor(p, text); challenge != "" {
 		h.Set("WWW-Authenticate", challenge)
 	}
 	var oauth *oauthError
@@ -122,7 +132,7 @@ func (a *api) writeError(c echo.Context, err error) {
 		oauth.write(c)
 		return
 	}
-	body, _ := json.Marshal(problemBody{"/errors/" + p.code, p.title, p.status, text, p.code, requestID(c)})
+	body, _ := json.Marshal(problemBody{a.path + "/errors/" + p.code, p.title, p.status, text, p.code, requestID(c)})
 	h.Set("Cache-Control", "no-store")
 	_ = c.Blob(p.status, "application/problem+json", append(body, '\n'))
 }
@@ -137,18 +147,24 @@ type problemBody struct {
 	Instance string `json:"instance"` // the request's ID, as in the log
 }
 
-// challengeFor leaves the error code out where no token came: there is nothing wrong with it then.
-func challengeFor(p problem, text string) string {
+// challengeFor leaves the error code out where no token came: there is nothing wrong with it then. A 401 says where to
+// read whose tokens are taken here (RFC 9728, section 5.1).
+func (a *api) challengeFor(p problem, text string) string {
+	challenge := `Bearer realm="rowpass"`
 	switch p.code {
-	case "unauthorized":
-		return `Bearer realm="rowpass"`
+	case "unauthorized", "invalid_login":
 	case "invalid_request", "invalid_token", "insufficient_scope":
 		if text == "" {
 			text = p.title
 		}
-		return fmt.Sprintf(`Bearer realm="rowpass", error="%s", error_description="%s"`, p.code, quotable(text))
+		challenge += fmt.Sprintf(`, error="%s", error_description="%s"`, p.code, quotable(text))
+	default:
+		return ""
 	}
-	return ""
+	if p.status == http.StatusUnauthorized {
+		challenge += fmt.Sprintf(`, resource_metadata="%s"`, a.metadata)
+	}
+	return challenge
 }
 
 // quotable keeps what RFC 6750 allows in a description: printable ASCII without quote and backslash.

@@ -9,8 +9,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,6 +49,11 @@ type server struct {
 	t        testing.TB
 	database dbtest.Database
 	db       *db.DB
+	state    *db.State
+	denied   *token.DenyList
+	audit    *db.Audit
+	path     string // public_url's
+	endAudit func() // writes what audit holds still; from then on it takes nothing
 	ring     keys.Ring
 	issuer   *token.Issuer
 	metrics  *api.Metrics
@@ -63,6 +71,7 @@ type options struct {
 	sealKey    []byte           // nil: read as the owner
 	sql        bool             // POST /sql too, with defaults as config.yaml has them
 	sqlConfig  func(*api.SQLConfig)
+	config     func(*api.Config) // changes the rest
 }
 
 func newServer(t testing.TB, o options) *server {
@@ -95,21 +104,55 @@ func newServer(t testing.TB, o options) *server {
 		owner = ""
 	}
 	s.db = must(db.Open(t.Context(), db.Config{
-		GatewayURL: o.gatewayURL, ServiceURL: s.database.ServiceURL, OwnerURL: owner, SealKey: o.sealKey,
+		GatewayURL: o.gatewayURL, OwnerURL: owner, SealKey: o.sealKey,
 		MaxConns: o.conns, QueryExecMode: o.mode, StatementTimeout: o.timeout, Log: log,
 	}))(t)
 	t.Cleanup(s.db.Close)
-	s.issuer = newIssuer(t, s.ring, issuer)
-	s.Server = httptest.NewServer(api.New(api.Config{
-		SQL: s.openSQL(o), DB: s.db, Issuer: s.issuer, Verifier: newVerifier(t, s.ring), Ring: func() keys.Ring { return s.ring },
+	s.state = must(db.OpenState(t.Context(), db.StateConfig{
+		URL: s.database.ServiceURL, QueryExecMode: o.mode, Timeout: o.timeout, Log: log,
+	}))(t)
+	t.Cleanup(s.state.Close)
+	s.issuer, s.denied = newIssuer(t, s.ring, issuer), token.NewDenyList()
+	s.runAudit(log)
+	config := api.Config{
+		SQL: s.openSQL(o), DB: s.db, State: s.state, Issuer: s.issuer, Verifier: newDenyingVerifier(t, s.ring, s.denied), Denied: s.denied,
+		Ring: func() keys.Ring { return s.ring }, JWKSMaxAge: 5 * time.Minute, PublicURL: issuer, Login: true, Audit: s.audit,
+		Refresh: api.RefreshConfig{TTL: 24 * time.Hour, MaxAge: 30 * 24 * time.Hour, Grace: 10 * time.Second},
 		Clients: []api.Client{{
 			ID: client, SecretSHA256: sha256.Sum256([]byte(clientSecret)), Tenant: acme,
 			Scopes: []string{"read", "write"}, TokenTTL: time.Hour,
 		}},
 		Demo: !o.plain, Hosts: []string{"localhost"}, TrustedProxies: o.proxies, Metrics: s.metrics, Log: log,
-	}))
+	}
+	if o.config != nil {
+		o.config(&config)
+	}
+	s.path = must(url.Parse(config.PublicURL))(t).Path
+	s.Server = httptest.NewServer(api.New(config))
 	t.Cleanup(s.Close)
 	return s
+}
+
+// runAudit writes events until the test, or endAudit, says that there are no more.
+func (s *server) runAudit(log *slog.Logger) {
+	s.audit = db.NewAudit(s.state, log)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { s.audit.Run(ctx) })
+	s.endAudit = func() {
+		cancel()
+		running.Wait()
+	}
+	s.t.Cleanup(s.endAudit)
+}
+
+// events ends the audit and gives what was written, the oldest first.
+func (s *server) events(f db.EventFilter) []db.Event {
+	s.t.Helper()
+	s.endAudit()
+	events := must(s.state.Events(s.t.Context(), f))(s.t)
+	slices.SortStableFunc(events, func(a, b db.Event) int { return a.At.Compare(b.At) })
+	return events
 }
 
 // openSQL prepares POST /sql, or returns nil where a test does without. Each connection string names the test's database.
@@ -133,7 +176,7 @@ func (s *server) openSQL(o options) *api.SQLConfig {
 
 func newRing(t testing.TB) keys.Ring {
 	t.Helper()
-	return must(keys.Ring{}.Add(must(keys.Generate("ES256", time.Now()))(t), keys.Current))(t)
+	return must(keys.Ring{}.Add(must(keys.Generate("ES256", time.Now()))(t), keys.Current, time.Now()))(t)
 }
 
 func newIssuer(t testing.TB, ring keys.Ring, name string) *token.Issuer {
@@ -145,8 +188,13 @@ func newIssuer(t testing.TB, ring keys.Ring, name string) *token.Issuer {
 
 func newVerifier(t testing.TB, ring keys.Ring) *token.Verifier {
 	t.Helper()
+	return newDenyingVerifier(t, ring, nil)
+}
+
+func newDenyingVerifier(t testing.TB, ring keys.Ring, denied *token.DenyList) *token.Verifier {
+	t.Helper()
 	return must(token.NewVerifier(token.VerifierConfig{
-		Issuer: issuer, Audience: audience, Ring: func() keys.Ring { return ring }, Now: time.Now, CacheSize: 1000,
+		Issuer: issuer, Audience: audience, Ring: func() keys.Ring { return ring }, Now: time.Now, CacheSize: 1000, Denied: denied,
 	}))(t)
 }
 
@@ -237,7 +285,9 @@ func (s *server) send(ctx context.Context, r request) answer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return answer{resp.StatusCode, resp.Header, string(body)}
+	a := answer{resp.StatusCode, resp.Header, string(body)}
+	s.conform(req, r.body, a)
+	return a
 }
 
 // check compares status and text: every part of contains must be in the body, and no part of lacks.

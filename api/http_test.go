@@ -131,7 +131,7 @@ func TestAdminListenerTellsHowItIs(t *testing.T) {
 	metrics := api.NewMetrics("1.2.3")
 	metrics.Watch(s.db)
 	admin := httptest.NewServer(api.NewAdmin(api.AdminConfig{
-		DB: s.db, Ring: func() keys.Ring { return ring }, Metrics: metrics, Log: slog.New(slog.DiscardHandler), Finding: func() string { return finding }, Draining: func() bool { return draining },
+		DB: s.db, State: s.state, Ring: func() keys.Ring { return ring }, Metrics: metrics, Log: slog.New(slog.DiscardHandler), Finding: func() string { return finding }, Draining: func() bool { return draining },
 	}))
 	defer admin.Close()
 	s.Server.URL = admin.URL
@@ -180,7 +180,7 @@ func (s *server) metricsText(t *testing.T, f func()) string {
 	t.Helper()
 	f()
 	admin := httptest.NewServer(api.NewAdmin(api.AdminConfig{
-		DB: s.db, Ring: func() keys.Ring { return s.ring }, Metrics: s.metrics, Log: slog.New(slog.DiscardHandler), Finding: noFinding, Draining: func() bool { return false },
+		DB: s.db, State: s.state, Ring: func() keys.Ring { return s.ring }, Metrics: s.metrics, Log: slog.New(slog.DiscardHandler), Finding: noFinding, Draining: func() bool { return false },
 	}))
 	defer admin.Close()
 	public := s.URL

@@ -9,20 +9,22 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// jwksLifetime is how long others may keep our key set: as long a new key has to be known before it signs.
-const jwksLifetime = 5 * time.Minute
-
-// jwks publishes the public keys (RFC 7517), to whoever asks, from wherever.
+// jwks publishes the public keys (RFC 7517).
 func (a *api) jwks(c echo.Context) error {
 	ring := a.Ring()
+	return publish(c, a.JWKSMaxAge, "application/jwk-set+json", ring.ETag(), ring.JWKS())
+}
+
+// publish answers whoever asks, from wherever, with what others may keep for a while.
+func publish(c echo.Context, maxAge time.Duration, kind, etag string, body []byte) error {
 	h := c.Response().Header()
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(jwksLifetime.Seconds())))
-	h.Set("ETag", ring.ETag())
-	if matches(c.Request().Header.Values("If-None-Match"), ring.ETag()) {
+	h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(maxAge.Seconds())))
+	h.Set("ETag", etag)
+	if matches(c.Request().Header.Values("If-None-Match"), etag) {
 		return c.NoContent(http.StatusNotModified)
 	}
-	return c.Blob(http.StatusOK, "application/jwk-set+json", ring.JWKS())
+	return c.Blob(http.StatusOK, kind, body)
 }
 
 // matches is the weak comparison of RFC 9110, section 13.1.2.

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"rowpass/db"
+	"rowpass/token"
 )
 
 // Metrics are what /metrics tells. Every label has few values: the route's pattern, never an address.
@@ -39,24 +40,32 @@ func NewMetrics(version string) *Metrics {
 
 // Watch adds the state of the database's pool and clock.
 func (m *Metrics) Watch(d *db.DB) {
-	gauge := func(name, help string, value func() float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
-	}
-	gauge("rowpass_gateway_connections_in_use", "Connections of the gateway's pool that run a statement.", func() float64 {
+	m.gauge("rowpass_gateway_connections_in_use", "Connections of the gateway's pool that run a statement.", func() float64 {
 		inUse, _, _ := d.PoolStats()
 		return float64(inUse)
 	})
-	gauge("rowpass_gateway_connections_idle", "Connections of the gateway's pool that wait for a statement.", func() float64 {
+	m.gauge("rowpass_gateway_connections_idle", "Connections of the gateway's pool that wait for a statement.", func() float64 {
 		_, idle, _ := d.PoolStats()
 		return float64(idle)
 	})
-	gauge("rowpass_gateway_connections_limit", "Connections that the gateway's pool may have.", func() float64 {
+	m.gauge("rowpass_gateway_connections_limit", "Connections that the gateway's pool may have.", func() float64 {
 		_, _, limit := d.PoolStats()
 		return float64(limit)
 	})
-	gauge("rowpass_database_clock_difference_seconds", "How far the database's clock is ahead of this process's.", func() float64 {
+	m.gauge("rowpass_database_clock_difference_seconds", "How far the database's clock is ahead of this process's.", func() float64 {
 		return d.ClockDifference().Seconds()
 	})
+}
+
+// WatchDenied adds how long the deny-list is.
+func (m *Metrics) WatchDenied(denied *token.DenyList) {
+	m.gauge("rowpass_denied_tokens", "Entries of the deny-list: tokens, and kinds of tokens, that are refused before they expire.", func() float64 {
+		return float64(denied.Len())
+	})
+}
+
+func (m *Metrics) gauge(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 }
 
 func (m *Metrics) request(route, method string, status int, took time.Duration) {

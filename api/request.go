@@ -27,7 +27,7 @@ func (a *api) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		r, id := c.Request(), a.newRequestID(c.Request())
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
 		c.Response().Header().Set("X-Content-Type-Options", "nosniff")
-		notes := &notes{}
+		notes := &notes{requestID: id}
 		c.SetRequest(r.WithContext(context.WithValue(r.Context(), notesKey{}, notes)))
 		c.Request().Body = http.MaxBytesReader(c.Response(), r.Body, a.bodyLimit(r))
 
@@ -94,7 +94,10 @@ func (a *api) logRequest(c echo.Context, n *notes, took time.Duration, err error
 }
 
 // notes collects what a handler learns about a request, for its line in the log.
-type notes struct{ attrs []slog.Attr }
+type notes struct {
+	requestID string
+	attrs     []slog.Attr
+}
 
 type notesKey struct{}
 

@@ -42,7 +42,7 @@ func (a *api) addUser(c echo.Context, s db.Session) error {
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("Location", "/api/users/"+string(appendUUID(nil, user.ID)[1:37]))
+	c.Response().Header().Set("Location", a.path+"/api/users/"+string(appendUUID(nil, user.ID)[1:37]))
 	return respondRow(c, http.StatusCreated, &user, appendUser)
 }
 

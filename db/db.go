@@ -23,7 +23,6 @@ import (
 // and SealKey is.
 type Config struct {
 	GatewayURL       string        // login of callers' statements; whoever has it can become authenticated, without claims
-	ServiceURL       string        // login of rowpass's own state
 	OwnerURL         string        // the owner's, only to read the seal key, at the start and when it was rotated
 	SealKey          []byte        // the seal key, for an instance that has no owner's login
 	MaxConns         int           // of the gateway's pool
@@ -32,10 +31,9 @@ type Config struct {
 	Log              *slog.Logger
 }
 
-// DB holds two pools. It is safe for concurrent use.
+// DB is how callers' statements reach the database. It is safe for concurrent use.
 type DB struct {
 	gateway *pgxpool.Pool
-	service *pgxpool.Pool
 	seals   *seals
 	timeout time.Duration
 	named   bool // statements are prepared by name, once a connection
@@ -48,13 +46,8 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	service, err := openPool(ctx, "database.service_url", c.ServiceURL, c.QueryExecMode, servicePool)
-	if err != nil {
-		gateway.Close()
-		return nil, err
-	}
 	db := &DB{
-		gateway: gateway, service: service, seals: &seals{owner: c.OwnerURL, gateway: gateway},
+		gateway: gateway, seals: &seals{owner: c.OwnerURL, gateway: gateway},
 		timeout: c.StatementTimeout, named: execMode(c.QueryExecMode) == pgx.QueryExecModeCacheStatement, log: c.Log,
 	}
 	if c.OwnerURL == "" {
@@ -67,9 +60,6 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	return db, nil
 }
 
-// servicePool is how many connections rowpass itself needs at most.
-const servicePool = 4
-
 // Refresh reads the seal key and the database's clock again. Call it every minute: clocks drift, and keys are rotated.
 func (db *DB) Refresh(ctx context.Context) error { return db.seals.refresh(ctx) }
 
@@ -79,13 +69,10 @@ func (db *DB) ClockDifference() time.Duration { return time.Duration(db.seals.ah
 // Name is the database's.
 func (db *DB) Name() string { return db.gateway.Config().ConnConfig.Database }
 
-// Ping tells whether both logins can reach the database.
+// Ping tells whether the gateway's login can reach the database.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := db.gateway.Ping(ctx); err != nil {
 		return fmt.Errorf("reaching the database as the gateway: %w", err)
-	}
-	if err := db.service.Ping(ctx); err != nil {
-		return fmt.Errorf("reaching the database as the service: %w", err)
 	}
 	return nil
 }
@@ -99,10 +86,10 @@ func (db *DB) PoolStats() (inUse, idle, limit int) {
 // closeTimeout is how long Close waits for connections that are in use: pgxpool would wait for ever.
 const closeTimeout = 5 * time.Second
 
-// Close closes both pools, waiting a few seconds for statements that still run.
-func (db *DB) Close() { db.closePools(db.gateway, db.service) }
+// Close closes the pool, waiting a few seconds for statements that still run.
+func (db *DB) Close() { closePools(db.log, db.gateway) }
 
-func (db *DB) closePools(pools ...*pgxpool.Pool) {
+func closePools(log *slog.Logger, pools ...*pgxpool.Pool) {
 	closed := make(chan struct{})
 	go func() {
 		for _, p := range pools {
@@ -113,7 +100,7 @@ func (db *DB) closePools(pools ...*pgxpool.Pool) {
 	select {
 	case <-closed:
 	case <-time.After(closeTimeout):
-		db.log.Warn("closing the database's connections: some are still in use")
+		log.Warn("closing the database's connections: some are still in use")
 	}
 }
 

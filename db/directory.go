@@ -2,8 +2,10 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -13,32 +15,43 @@ type Entry struct {
 	UserID   string
 	TenantID string
 	Email    string
-	Role     string // in the tenant: member or admin
+	Role     string          // in the tenant: member or admin
+	Claims   json.RawMessage // an object: what auth.token_claims adds to a token for the client that asked; nil or {}: nothing
 }
 
-// FindUser looks a user up by id or e-mail address, within a tenant or, with an empty one, in all. An address that
-// stands in several tenants is ErrAmbiguous: the first would be the wrong one for somebody.
-func (db *DB) FindUser(ctx context.Context, who, tenant string) (Entry, error) {
-	const query = `select id::text, tenant_id::text, email, role from rowpass.find_users($1, nullif($2, '')::uuid)`
-	return db.entry(ctx, query, who, tenant)
+// FindUser looks a user up by id or e-mail address, within a tenant or, with an empty one, in all, and asks
+// auth.token_claims what it adds to the user's tokens for client. An address that stands in several tenants is ErrAmbiguous:
+// the first would be the wrong one for somebody. ErrHook where auth.token_claims gave nothing that can be used; why is for
+// the log.
+func (s *State) FindUser(ctx context.Context, who, tenant, client string) (Entry, error) {
+	return s.entry(ctx, `rowpass.find_users($2::text, nullif($3::text, '')::uuid)`, client, who, tenant)
 }
 
-// FirstUser is the oldest user, for the demo grant that names nobody.
-func (db *DB) FirstUser(ctx context.Context) (Entry, error) {
-	return db.entry(ctx, `select id::text, tenant_id::text, email, role from rowpass.first_user()`)
+// FirstUser is the oldest user, for the demo grant that names nobody, with claims as FindUser has them.
+func (s *State) FirstUser(ctx context.Context, client string) (Entry, error) {
+	return s.entry(ctx, `rowpass.first_user()`, client)
 }
 
-func (db *DB) entry(ctx context.Context, query string, args ...any) (Entry, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, db.timeout+grace, errSlow)
-	defer cancel()
-	entries, err := db.entries(ctx, query, args)
-	if lost(err) {
-		db.service.Reset()
-		entries, err = db.entries(ctx, query, args)
-	}
+// ClientClaims is what auth.token_claims adds to a token that client gets in its own name. Its errors are FindUser's.
+func (s *State) ClientClaims(ctx context.Context, client string) (json.RawMessage, error) {
+	var claims json.RawMessage
+	err := s.askHook(ctx, asked{`select rowpass.token_claims(null, $1::text)`, []any{client}, one((*[]byte)(&claims))})
+	return claims, err
+}
+
+// entry is the one user that a function of the database finds. The hook is asked where there is only one.
+func (s *State) entry(ctx context.Context, found string, args ...any) (Entry, error) {
+	query := `
+		select id::text, tenant_id::text, email, role, case when count(*) over () = 1 then rowpass.token_claims(id::text, $1::text) end
+		from ` + found
+	var entries []Entry
+	err := s.askHook(ctx, asked{query, args, func(rows pgx.Rows) (err error) {
+		entries, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Entry])
+		return err
+	}})
 	switch {
 	case err != nil:
-		return Entry{}, classify(err)
+		return Entry{}, err
 	case len(entries) == 0:
 		return Entry{}, ErrNotFound
 	case len(entries) > 1:
@@ -47,12 +60,12 @@ func (db *DB) entry(ctx context.Context, query string, args ...any) (Entry, erro
 	return entries[0], nil
 }
 
-func (db *DB) entries(ctx context.Context, query string, args []any) ([]Entry, error) {
-	rows, err := db.service.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Entry])
+// hookTime is how long auth.token_claims may take: a token's client waits for it.
+const hookTime = time.Second
+
+// askHook is ask for a query that runs the hook.
+func (s *State) askHook(ctx context.Context, a asked) error {
+	return s.send(ctx, min(hookTime, s.timeout), broken, []asked{a})
 }
 
 // CreateTenant makes a tenant as the owner and returns its id.
@@ -148,7 +161,10 @@ func ListUsers(ctx context.Context, ownerURL, tenant string) (users []Entry, err
 		if err != nil {
 			return err
 		}
-		users, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Entry])
+		users, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Entry, err error) {
+			err = row.Scan(&e.UserID, &e.TenantID, &e.Email, &e.Role)
+			return e, err
+		})
 		return err
 	})
 	return users, err

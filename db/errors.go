@@ -23,6 +23,8 @@ var (
 	ErrBusy      = errors.New("all connections to the database are busy")
 	ErrTimeout   = errors.New("the statement took too long")
 	ErrAmbiguous = errors.New("the e-mail address stands in more than one tenant; name the tenant too")
+	ErrReused    = errors.New("the refresh token was used before, so that somebody else may hold it; its session has ended")
+	ErrHook      = errors.New("auth.token_claims, the database owner's function, gave no claims")
 )
 
 // Refusal is a statement's refusal with what the caller may be told about it: a sentence of ours, never Postgres's own
@@ -46,6 +48,7 @@ const (
 	queryCanceled         = "57014"
 	featureNotSupported   = "0A000"
 	noSuchStatement       = "26000"
+	hookFailed            = "RP001" // ours: rowpass.token_claims raises it
 )
 
 // constraints says in the caller's words what a constraint of the directory asks for.
@@ -78,6 +81,8 @@ func classify(err error) error {
 		refusal.Reason = ErrInvalid
 	case pg.Code == queryCanceled:
 		refusal.Reason = ErrTimeout
+	case pg.Code == hookFailed:
+		refusal.Reason = ErrHook
 	case pg.Code == invalidAuthorization:
 		refusal.Reason, refusal.cause = ErrSeal, fmt.Errorf("%w (%w)", ErrSeal, err)
 	case shuttingDown(pg.Code):
@@ -131,6 +136,13 @@ func lost(err error) bool {
 	var network *net.OpError
 	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, pgconn.ErrConnClosed) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
+}
+
+// unsent tells of a connection that was found broken before anything was sent. pgx says the same of a closed connection even
+// where it closed it itself, on losing an answer to a message that the server may have carried out; so that does not count.
+func unsent(err error) bool {
+	var waiting acquireError
+	return lost(err) && pgconn.SafeToRetry(err) && (errors.As(err, &waiting) || !errors.Is(err, pgconn.ErrConnClosed))
 }
 
 // stalePlan tells of a statement that was prepared before a migration or a pooler's reshuffle. The whole message was

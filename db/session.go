@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Session says who acts: the role and the claims of one transaction. Every method that touches callers' rows takes one,
@@ -54,7 +53,7 @@ func (db *DB) read(ctx context.Context, s Session, collect func(pgx.Rows) error,
 // carried out.
 func (db *DB) write(ctx context.Context, s Session, collect func(pgx.Rows) error, query string, args ...any) error {
 	err := db.run(ctx, s, writes, collect, query, args)
-	if lost(err) && pgconn.SafeToRetry(err) {
+	if unsent(err) {
 		db.gateway.Reset()
 		err = db.run(ctx, s, writes, collect, query, args)
 	}

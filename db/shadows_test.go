@@ -45,7 +45,7 @@ create function evil.tell() returns void language plpgsql as $$ begin raise exce
 grant execute on function evil.tell() to public;
 do $do$
 declare
-	common oidvector := '16 17 20 23 25 701 1184 2950 3802 19 1700 1043';
+	common oidvector := '16 17 20 23 25 701 1184 1186 2950 3802 19 1700 1043';
 	o record;
 	arguments text;
 begin
@@ -71,8 +71,13 @@ create domain evil.uuid as pg_catalog.uuid check (evil.told(value));
 create domain evil.int8 as pg_catalog.int8 check (evil.told(value));
 create domain evil.float8 as pg_catalog.float8 check (evil.told(value));
 create domain evil.bytea as pg_catalog.bytea check (evil.told(value));
+create domain evil.timestamptz as pg_catalog.timestamptz check (evil.told(value));
+create domain evil.interval as pg_catalog.interval check (evil.told(value));
 create table evil.users (id pg_catalog.uuid, tenant_id pg_catalog.uuid, role pg_catalog.text, email pg_catalog.text);
 create table evil.seal_keys (inner_pad pg_catalog.bytea, outer_pad pg_catalog.bytea);
+create table evil.denials (kind pg_catalog.text, value pg_catalog.text);
+create table evil.refresh_families (id pg_catalog.text, subject pg_catalog.text, ended_at pg_catalog.timestamptz);
+create table evil.passwords (user_id pg_catalog.uuid);
 `
 
 // TestShadowsOfNamesChangeNothing calls every function of ours, and everything that fires a trigger of ours, under a

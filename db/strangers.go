@@ -74,7 +74,7 @@ func (s *Strangers) Close() {
 	for _, p := range s.pools {
 		pools = append(pools, p)
 	}
-	s.db.closePools(pools...)
+	closePools(s.db.log, pools...)
 }
 
 // Statement is one of a stranger's, with its parameters as text, nil for NULL.
@@ -155,7 +155,7 @@ func (s *Strangers) Run(ctx context.Context, who Session, b Batch, sink Sink) er
 	defer cancel()
 	err := s.run(ctx, pool, who, b, sink)
 	switch {
-	case lost(err) && pgconn.SafeToRetry(err):
+	case unsent(err):
 		pool.Reset()
 		err = s.run(ctx, pool, who, b, sink)
 	case sqlState(err) == invalidAuthorization && s.db.seals.renew(ctx):

@@ -65,23 +65,23 @@ func (f Folder) Load(ctx context.Context) ([]byte, string, error) {
 }
 
 // Swap implements Store. Whatever happens, ring.json is the old document or the new one, whole.
-func (f Folder) Swap(ctx context.Context, document []byte, version string) error {
+func (f Folder) Swap(ctx context.Context, document []byte, version string) (bool, error) {
 	if err := f.prepare(); err != nil {
-		return err
+		return false, err
 	}
 	unlock, err := f.lock(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unlock()
 	_, stored, err := f.Load(ctx)
-	if err != nil {
-		return err
+	if err != nil || stored != version {
+		return false, err
 	}
-	if stored != version {
-		return ErrConflict
+	if err := f.write(document); err != nil {
+		return false, err
 	}
-	return f.write(document)
+	return true, nil
 }
 
 // prepare makes the folder where there is none, and refuses one that others can reach.

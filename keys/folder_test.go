@@ -56,7 +56,7 @@ func TestFolderRefusesWhatOthersCanReach(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, _, loaded := keys.NewFolder(dir).Load(t.Context())
-			swapped := keys.NewFolder(dir).Swap(t.Context(), nil, "")
+			_, swapped := keys.NewFolder(dir).Swap(t.Context(), nil, "")
 			for _, err := range []error{loaded, swapped} {
 				if want := fmt.Sprintf(tt.says, name); err == nil || !strings.HasSuffix(err.Error(), want) {
 					t.Errorf("%v, want %q", err, want)
@@ -95,7 +95,7 @@ func TestFolderRefusesWhatIsNoRing(t *testing.T) {
 	if _, _, err := keys.NewFolder("").Load(t.Context()); err == nil || !strings.Contains(err.Error(), "keys.dir") {
 		t.Errorf("no name: %v", err)
 	}
-	if err := keys.NewFolder("").Swap(t.Context(), nil, ""); err == nil || !strings.Contains(err.Error(), "keys.dir") {
+	if _, err := keys.NewFolder("").Swap(t.Context(), nil, ""); err == nil || !strings.Contains(err.Error(), "keys.dir") {
 		t.Errorf("no name to write to: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

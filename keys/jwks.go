@@ -23,8 +23,8 @@ func fingerprint(data []byte) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 }
 
-// JWKS is the public key set (RFC 7517 section 5), encoded when the ring was made: in the order of Keys, each key with
-// kid, alg, use and its public numbers.
+// JWKS is the public key set (RFC 7517 section 5), encoded when the ring was made: in the order of Keys, without the
+// revoked ones, each key with kid, alg, use and its public numbers.
 func (r Ring) JWKS() []byte {
 	if r.jwks == nil {
 		return encodeJWKS(nil)
@@ -41,10 +41,10 @@ func (r Ring) ETag() string {
 	return r.etag
 }
 
-// PEM gives the public keys as PUBLIC KEY blocks, in the order of Keys, for verifiers that take no key set.
+// PEM gives the keys of JWKS as PUBLIC KEY blocks, in the same order, for verifiers that take no key set.
 func (r Ring) PEM() ([]byte, error) {
 	var out bytes.Buffer
-	for _, k := range r.keys {
+	for _, k := range r.published() {
 		der, err := x509.MarshalPKIXPublicKey(k.halves().public)
 		if err != nil {
 			return nil, fmt.Errorf("encoding key %s: %w", k.id, err)

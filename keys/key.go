@@ -33,12 +33,15 @@ func Algorithms() []string {
 }
 
 // Key is one signing key of ours, an immutable value. Whatever prints, logs or encodes it shows its kid, algorithm,
-// state and age, and never the private half, which leaves this package in a ring's document alone (see Save).
+// state and age, and never the private half, which leaves this package in a ring's document alone (see Store).
 type Key struct {
-	id, alg string
-	state   State
-	created time.Time
-	halves  func() *halves // not a pointer: fmt follows one out of a field that it has no method for, by %s for one
+	id, alg  string
+	state    State
+	created  time.Time
+	since    time.Time
+	promised time.Duration  // the longest life of a token that it signed, as far as that is known
+	until    time.Time      // when a previous key has done its work; zero: not known, so it stays
+	halves   func() *halves // nil once it is revoked. No pointer: fmt follows one out of a field that it has no method for, by %s for one
 }
 
 // halves are what a key signs and verifies with, and the JWKs that it is kept and published as.
@@ -116,6 +119,20 @@ func (k Key) jwk(half any) ([]byte, error) {
 	return json.Marshal(key)
 }
 
+// in gives k as it is in state s from now on.
+func (k Key) in(s State, now time.Time) Key {
+	k.state, k.since, k.until = s, nextSecond(now), time.Time{}
+	if s == Revoked {
+		k.promised, k.halves = 0, nil
+	}
+	return k
+}
+
+// nextSecond is t in UTC and whole seconds, and not before t: what has to wait for a time after t waits long enough.
+func nextSecond(t time.Time) time.Time {
+	return t.Add(time.Second - 1).UTC().Truncate(time.Second)
+}
+
 // ID is the kid: the RFC 7638 SHA-256 thumbprint of the public half, in base64url.
 func (k Key) ID() string { return k.id }
 
@@ -128,7 +145,15 @@ func (k Key) State() State { return k.state }
 // CreatedAt is when k was generated or imported, in UTC and whole seconds.
 func (k Key) CreatedAt() time.Time { return k.created }
 
-// Public is the half that everybody may have: *ecdsa.PublicKey, *rsa.PublicKey or ed25519.PublicKey. Nil for the zero Key.
+// Since is when k came into its state, in UTC and whole seconds; zero outside a ring.
+func (k Key) Since() time.Time { return k.since }
+
+// Until is when a previous key's last token is out of date and it leaves the ring. Zero for keys in other states, and for one
+// that signed elsewhere and stays until it is revoked.
+func (k Key) Until() time.Time { return k.until }
+
+// Public is the half that everybody may have: *ecdsa.PublicKey, *rsa.PublicKey or ed25519.PublicKey. Nil for the zero Key
+// and for a revoked one.
 func (k Key) Public() crypto.PublicKey {
 	if k.halves == nil {
 		return nil
@@ -147,6 +172,7 @@ type facts struct {
 	Algorithm string    `json:"alg"`
 	State     State     `json:"state,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
+	Since     time.Time `json:"since,omitzero"`
 }
 
 // String names the key by its public facts.
@@ -163,10 +189,10 @@ func (k Key) GoString() string { return k.String() }
 // LogValue gives slog the public facts.
 func (k Key) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("kid", k.id), slog.String("alg", k.alg),
-		slog.String("state", string(k.state)), slog.Time("created_at", k.created))
+		slog.String("state", string(k.state)), slog.Time("created_at", k.created), slog.Time("since", k.since))
 }
 
-// MarshalJSON gives the public facts: kid, alg, state, created_at. It is no JWK; Ring.JWKS publishes those.
+// MarshalJSON gives the public facts: kid, alg, state, created_at, since. It is no JWK; Ring.JWKS publishes those.
 func (k Key) MarshalJSON() ([]byte, error) {
-	return json.Marshal(facts{k.id, k.alg, k.state, k.created})
+	return json.Marshal(facts{k.id, k.alg, k.state, k.created, k.since})
 }

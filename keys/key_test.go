@@ -98,7 +98,7 @@ func TestKeyPrintsItsPublicFacts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"kid":"` + id + `","alg":"EdDSA","state":"current","created_at":"2026-11-22T09:30:15Z"}`
+	want := `{"kid":"` + id + `","alg":"EdDSA","state":"current","created_at":"2026-11-22T09:30:15Z","since":"2026-11-22T09:30:16Z"}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
 	}

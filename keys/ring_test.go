@@ -23,7 +23,7 @@ func ring(t testing.TB, all ...keys.Key) keys.Ring {
 	state := keys.Current
 	for _, k := range all {
 		var err error
-		if r, err = r.Add(k, state); err != nil {
+		if r, err = r.Add(k, state, now); err != nil {
 			t.Fatal(err)
 		}
 		state = keys.Previous
@@ -59,14 +59,20 @@ func TestEmptyRing(t *testing.T) {
 		t.Errorf("ETag %q, keys %v", r.ETag(), r.Keys())
 	}
 	_, err := keys.Key{}.Sign("test", nil)
-	if _, added := r.Add(keys.Key{}, keys.Current); !errors.Is(err, keys.ErrNoKey) || !errors.Is(added, keys.ErrNoKey) {
+	if _, added := r.Add(keys.Key{}, keys.Current, now); !errors.Is(err, keys.ErrNoKey) || !errors.Is(added, keys.ErrNoKey) {
 		t.Errorf("the zero key signs (%v), or was added (%v)", err, added)
 	}
 }
 
 func TestAddRefuses(t *testing.T) {
 	current, previous := generated(t, keys.ES256, now), generated(t, keys.ES256, now)
-	r := ring(t, current, previous)
+	standby, revoked := generated(t, keys.ES256, now), generated(t, keys.ES256, now)
+	r := ring(t, current, previous, revoked)
+	r, _, err := r.Revoke(revoked.ID(), now, keys.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = must[keys.Ring](t)(r.Add(standby, keys.Standby, now))
 	for _, tt := range []struct {
 		name  string
 		key   keys.Key
@@ -76,25 +82,76 @@ func TestAddRefuses(t *testing.T) {
 		{"a second current key", generated(t, keys.EdDSA, now), keys.Current, keys.ErrSecondCurrent},
 		{"the current key again", current, keys.Previous, keys.ErrKnownKey},
 		{"a previous key again", previous, keys.Previous, keys.ErrKnownKey},
+		{"a second standby key", generated(t, keys.EdDSA, now), keys.Standby, keys.ErrSecondStandby},
+		{"the standby key again", standby, keys.Current, keys.ErrKnownKey},
+		{"a revoked key again", revoked, keys.Previous, keys.ErrKnownKey},
+		{"what is left of a revoked key", r.Keys()[3], keys.Previous, keys.ErrKnownKey},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := r.Add(tt.key, tt.state); !errors.Is(err, tt.want) {
+			if _, err := r.Add(tt.key, tt.state, now); !errors.Is(err, tt.want) {
 				t.Errorf("%v, want %v", err, tt.want)
 			}
 		})
 	}
-	for _, state := range []keys.State{"", "standby", "CURRENT"} {
-		if _, err := r.Add(generated(t, keys.ES256, now), state); err == nil {
+	if _, err := (keys.Ring{}).Add(r.Keys()[3], keys.Previous, now); !errors.Is(err, keys.ErrNoKey) {
+		t.Errorf("another ring takes what is left of a revoked key: %v", err)
+	}
+	for _, state := range []keys.State{"", "revoked", "CURRENT"} {
+		if _, err := r.Add(generated(t, keys.ES256, now), state, now); err == nil {
 			t.Errorf("state %q was taken", state)
 		}
+	}
+}
+
+// Every state in one ring: the order in which keys are listed, and what each state is good for.
+func TestStates(t *testing.T) {
+	var made []keys.Key
+	for range 5 {
+		made = append(made, generated(t, keys.ES256, now))
+	}
+	r := must[keys.Ring](t)(ring(t, made[0], made[1], made[2]).Add(made[3], keys.Standby, now.Add(time.Hour)))
+	r, _, err := r.Revoke(made[1].ID(), now.Add(2*time.Hour), keys.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := must[[]byte](t)(r.PEM())
+	for i, tt := range []struct {
+		state  keys.State
+		key    keys.Key
+		since  time.Duration // after now
+		usable bool
+	}{
+		{keys.Current, made[0], 0, true},
+		{keys.Standby, made[3], time.Hour, true},
+		{keys.Previous, made[2], 0, true},
+		{keys.Revoked, made[1], 2 * time.Hour, false},
+	} {
+		k := r.Keys()[i]
+		_, found := r.Find(k.ID())
+		_, signs := k.Sign("test", nil)
+		listed := strings.Contains(string(r.JWKS()), k.ID())
+		got := []any{k.State(), k.ID(), k.Since(), found, listed, signs == nil, k.Public() != nil}
+		since := now.Add(tt.since).Truncate(time.Second).Add(time.Second) // never before the moment
+		if diff := cmp.Diff([]any{tt.state, tt.key.ID(), since, tt.usable, tt.usable, tt.usable, tt.usable}, got); diff != "" {
+			t.Errorf("%s: %s", tt.state, diff)
+		}
+	}
+	if got := strings.Count(string(published), "BEGIN PUBLIC KEY"); got != 3 {
+		t.Errorf("%d keys as PEM, want 3", got)
+	}
+	if standby, ok := r.Standby(); !ok || !standby.Equal(made[3]) {
+		t.Errorf("the standby key is %v", standby)
+	}
+	if k, ok := (keys.Ring{}).Standby(); ok {
+		t.Errorf("the empty ring has standby key %v", k)
 	}
 }
 
 func TestAddLeavesTheRingAsItWas(t *testing.T) {
 	first := ring(t, generated(t, keys.ES256, now), generated(t, keys.ES256, now), generated(t, keys.ES256, now)) // an array of four
 	before := string(first.JWKS())
-	a := must[keys.Ring](t)(first.Add(generated(t, keys.ES256, now), keys.Previous))
-	b := must[keys.Ring](t)(first.Add(generated(t, keys.ES256, now), keys.Previous))
+	a := must[keys.Ring](t)(first.Add(generated(t, keys.ES256, now), keys.Previous, now))
+	b := must[keys.Ring](t)(first.Add(generated(t, keys.ES256, now), keys.Previous, now))
 	first.JWKS()[0], first.Keys()[0] = 'x', keys.Key{}
 	if string(first.JWKS()) != before || len(first.Keys()) != 3 || first.Keys()[0].ID() == "" {
 		t.Error("the first ring changed")
@@ -105,7 +162,7 @@ func TestAddLeavesTheRingAsItWas(t *testing.T) {
 }
 
 func TestRingOfPreviousKeysSignsNothing(t *testing.T) {
-	r := must[keys.Ring](t)(keys.Ring{}.Add(generated(t, keys.ES256, now), keys.Previous))
+	r := must[keys.Ring](t)(keys.Ring{}.Add(generated(t, keys.ES256, now), keys.Previous, now))
 	if k, ok := r.Current(); ok {
 		t.Errorf("%v signs", k)
 	}

@@ -11,7 +11,7 @@ import (
 // ErrSignature says that a token wasn't signed by the key that was asked.
 var ErrSignature = errors.New("the signature is not this key's")
 
-// ErrNoKey says that the zero Key was asked to sign or to verify.
+// ErrNoKey says that the zero Key, or a revoked one, was asked to sign or to verify.
 var ErrNoKey = errors.New("there is no key")
 
 // Sign makes a compact JWS of payload (RFC 7515 section 7.1), its header alg, kid and typ and nothing else. What a key's

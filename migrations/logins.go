@@ -23,6 +23,9 @@ func grantLogins(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 	if err := grantMembership(ctx, pool, owner); err != nil {
 		return err
 	}
+	if err := execute(ctx, pool, closeHook); err != nil {
+		return err
+	}
 	gateway, err := makeLogin(ctx, pool, "database.gateway_url", c.GatewayURL, owner)
 	if err != nil {
 		return err
@@ -39,10 +42,29 @@ func grantLogins(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 	if err != nil || service == "" {
 		return err
 	}
-	return execute(ctx, pool,
-		"grant usage on schema rowpass to "+quote(service),
-		"grant select on rowpass.auth_version, rowpass.directory_version to "+quote(service),
-		"grant execute on function rowpass.find_users(text, uuid), rowpass.first_user() to "+quote(service))
+	return execute(ctx, pool, serviceGrants(quote(service))...)
+}
+
+// closeHook takes the owner's hook from callers again: one that was dropped and made anew is PUBLIC's.
+const closeHook = `do $$ begin
+	if to_regprocedure('auth.token_claims(text, text)') is not null then
+		revoke execute on function auth.token_claims(text, text) from public;
+	end if;
+end $$`
+
+// serviceGrants are what rowpass needs for its own state: what it keeps of tokens and passwords, and the functions that look
+// into the directory for it. The seal key and the application's tables are none of its business.
+func serviceGrants(service string) []string {
+	return []string{
+		"grant usage on schema rowpass to " + service,
+		"grant select on rowpass.auth_version, rowpass.directory_version to " + service,
+		"grant select, update on rowpass.state to " + service,
+		"grant select, insert, update on rowpass.ring, rowpass.passwords to " + service,
+		"grant select, insert, update, delete on rowpass.denials, rowpass.refresh_families, rowpass.refresh_tokens, rowpass.audit to " + service,
+		"grant execute on function rowpass.limit_time(bigint), rowpass.number_denials(), rowpass.token_claims(text, text), " +
+			"rowpass.deny(text, text, timestamptz, timestamptz, text), " +
+			"rowpass.find_users(text, uuid), rowpass.first_user(), rowpass.find_passwords(text, uuid) to " + service,
+	}
 }
 
 // makeLogin returns the name of the URL's role after making sure that it can log in, or "" where there is none to make.

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
+	"strconv"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func BenchmarkSignBare(b *testing.B) {
 	}
 }
 
-func benchmarkVerify(b *testing.B, cacheSize int) {
+func benchmarkVerify(b *testing.B, cacheSize int, denied *token.DenyList) {
 	s := newSetup(b)
 	raw, _, err := s.issuer().Issue(token.Grant{Subject: "018f3c1e-0000-7000-8000-000000000001", ClientID: token.ClientDemo,
 		Tenant: "018f3c1e-0000-7000-8000-000000000002", TTL: time.Hour})
@@ -41,7 +42,7 @@ func benchmarkVerify(b *testing.B, cacheSize int) {
 		b.Fatal(err)
 	}
 	v := must[*token.Verifier](b)(token.NewVerifier(token.VerifierConfig{
-		Issuer: issuer, Audience: audience, Ring: s.box.ring, Now: s.clock.now, CacheSize: cacheSize,
+		Issuer: issuer, Audience: audience, Ring: s.box.ring, Now: s.clock.now, CacheSize: cacheSize, Denied: denied,
 	}))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -51,8 +52,17 @@ func benchmarkVerify(b *testing.B, cacheSize int) {
 	}
 }
 
-func BenchmarkVerify(b *testing.B)         { benchmarkVerify(b, -1) }
-func BenchmarkVerifyCacheHit(b *testing.B) { benchmarkVerify(b, 0) }
+func BenchmarkVerify(b *testing.B)         { benchmarkVerify(b, -1, nil) }
+func BenchmarkVerifyCacheHit(b *testing.B) { benchmarkVerify(b, 0, nil) }
+
+// BenchmarkVerifyDenied is a cache hit beside 10,000 tokens that were revoked.
+func BenchmarkVerifyDenied(b *testing.B) {
+	list := token.NewDenyList()
+	for i := range 10_000 {
+		list.Add(token.Denial{Kind: token.DenyID, Value: strconv.Itoa(i)})
+	}
+	benchmarkVerify(b, 0, list)
+}
 
 // BenchmarkVerifyBare is what Verify cannot do without where it has not seen a token.
 func BenchmarkVerifyBare(b *testing.B) {

@@ -80,7 +80,7 @@ func TestRememberedTokenEndsWithItsKey(t *testing.T) {
 		ring keys.Ring
 		want error
 	}{
-		{"its key is previous", must[keys.Ring](t)(ringOf(t, fresh).Add(s.key, keys.Previous)), nil},
+		{"its key is previous", must[keys.Ring](t)(ringOf(t, fresh).Add(s.key, keys.Previous, now)), nil},
 		{"its key has left", ringOf(t, fresh), token.ErrInvalid},
 		{"the ring is empty", keys.Ring{}, token.ErrInvalid},
 		{"its key has come back", ringOf(t, s.key), nil},

@@ -20,6 +20,8 @@ type Claims struct {
 	Tenant    string    // tenant_id; "" where the token has none
 	Role      string    // role as the token has it, not checked against any list; "" where it has none
 	Scope     string    // scope: names with spaces between them (RFC 8693 section 4.2); "" where it has none
+	SessionID string    // sid: the session that it belongs to, which may be ended as a whole; "" where it has none
+	Actor     string    // act.sub: the client that acts for the subject (RFC 8693 section 4.1); "" where it has none
 	Audience  []string  // aud: who may accept it; at least one
 	IssuedAt  time.Time // iat; zero where the token has none
 	NotBefore time.Time // nbf; zero where the token has none
@@ -64,6 +66,7 @@ func (c *Claims) readNames(o Object) error {
 	}{
 		{"iss", &c.Issuer, true}, {"sub", &c.Subject, true}, {"client_id", &c.ClientID, true}, {"jti", &c.ID, true},
 		{"tenant_id", &c.Tenant, false}, {"role", &c.Role, false}, {"scope", &c.Scope, false},
+		{"sid", &c.SessionID, false},
 	} {
 		var err error
 		if *m.to, _, err = o.text(m.name); err != nil {
@@ -76,6 +79,22 @@ func (c *Claims) readNames(o Object) error {
 	var err error
 	if c.Audience, _, err = o.texts("aud"); err != nil {
 		return invalid("claims: aud is neither a string nor an array of strings")
+	}
+	return c.readActor(o)
+}
+
+// readActor reads act, which only ever has the acting client as its sub where we issued it.
+func (c *Claims) readActor(o Object) error {
+	value := o.find("act")
+	if value == nil {
+		return nil
+	}
+	actor, err := ParseObject(value)
+	if err != nil {
+		return invalid("claims: act is not an object")
+	}
+	if c.Actor, _, err = actor.text("sub"); err != nil || c.Actor == "" {
+		return invalid("claims: act has no sub that is a string")
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ var (
 	ErrExpired     = errors.New("the token has expired")
 	ErrNotYetValid = errors.New("the token is not valid yet")
 	ErrTooLarge    = errors.New("the token is too large")
+	ErrRevoked     = errors.New("the token has been revoked")
 )
 
 // ErrGrant says that a Grant, or what encoding made of it, is no claim set that Verify would take.
@@ -56,6 +57,8 @@ func Describe(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case errors.Is(err, ErrRevoked):
+		return ErrRevoked.Error()
 	case errors.As(err, &r):
 		return r.Error()
 	}

@@ -130,5 +130,5 @@ func newSetup(t testing.TB) setup {
 
 func ringOf(t testing.TB, k keys.Key) keys.Ring {
 	t.Helper()
-	return must[keys.Ring](t)(keys.Ring{}.Add(k, keys.Current))
+	return must[keys.Ring](t)(keys.Ring{}.Add(k, keys.Current, now))
 }

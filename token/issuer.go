@@ -16,8 +16,9 @@ import (
 
 // Who asks for a user's token, where that is no registered client (client_id of RFC 9068 section 2.2).
 const (
-	ClientDemo = "client_demo" // the demo grant
-	ClientCLI  = "client_cli"  // the command line
+	ClientDemo  = "client_demo"  // the demo grant
+	ClientCLI   = "client_cli"   // the command line
+	ClientLogin = "client_login" // a user who logged in with a password
 )
 
 // DefaultRole is the Postgres role of a token whose Grant names none.
@@ -25,6 +26,10 @@ const DefaultRole = "authenticated"
 
 // accessToken is typ of RFC 9068 section 2.1. It keeps ID tokens and whatever else our keys may sign apart.
 const accessToken = "at+jwt"
+
+// WarnSize is how many bytes a token may have without its issuer being told: a cookie holds some 4 KB of them, and some
+// proxies' headers little more.
+const WarnSize = 1536
 
 // maxIssued is how many bytes we let a token have: servers in between cut off headers not far above it.
 const maxIssued = 4 << 10
@@ -54,15 +59,21 @@ func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 	return &Issuer{cfg: cfg}, nil
 }
 
+// Audience is aud of a Grant that names none.
+func (i *Issuer) Audience() string { return i.cfg.Audience }
+
 // Grant is what a token is to say. Who may be granted what is decided before.
 type Grant struct {
 	Subject  string        // required
-	ClientID string        // required: a client's own ID, ClientDemo or ClientCLI
+	ClientID string        // required: a client's own ID, or one of ours above
 	Tenant   string        // "": no tenant_id
 	Scope    string        // "": no scope
 	Role     string        // "": DefaultRole
 	TTL      time.Duration // 0: the issuer's; counted in whole seconds
 	Audience []string      // empty: the issuer's
+
+	SessionID string // sid: the session that this token ends with; "": none
+	Actor     string // act: the client that acts for the subject; "": none
 
 	// Extra are further claims, encoded as encoding/json does. A name of ours, in whatever case, is ErrReserved.
 	Extra map[string]any
@@ -108,6 +119,13 @@ type claimSet struct {
 	Tenant    string `json:"tenant_id,omitempty"`
 	Role      string `json:"role"`
 	Scope     string `json:"scope,omitempty"`
+	SessionID string `json:"sid,omitempty"`
+	Actor     *actor `json:"act,omitempty"`
+}
+
+// actor is RFC 8693 section 4.1.
+type actor struct {
+	Subject string `json:"sub"`
 }
 
 // payload encodes the claim set of g. encoding/json escapes the names of Extra, which jwx v2 would not.
@@ -133,6 +151,10 @@ func (i *Issuer) claims(g Grant) claimSet {
 		Issuer: i.cfg.Issuer, Subject: g.Subject, Audience: g.Audience, ID: rand.Text(), ClientID: g.ClientID,
 		Expiry: now + int64(cmp.Or(g.TTL, i.cfg.TTL)/time.Second), IssuedAt: now, NotBefore: now,
 		Tenant: g.Tenant, Role: cmp.Or(g.Role, DefaultRole), Scope: g.Scope,
+		SessionID: g.SessionID,
+	}
+	if g.Actor != "" {
+		set.Actor = &actor{g.Actor}
 	}
 	switch len(g.Audience) {
 	case 0:
@@ -151,7 +173,7 @@ func (g Grant) check() error {
 	if slices.Contains(g.Audience, "") {
 		return fmt.Errorf("%w: an audience is empty", ErrGrant)
 	}
-	texts := append([]string{g.Subject, g.ClientID, g.Tenant, g.Scope, g.Role}, g.Audience...)
+	texts := append([]string{g.Subject, g.ClientID, g.Tenant, g.Scope, g.Role, g.SessionID, g.Actor}, g.Audience...)
 	for name := range g.Extra {
 		if isReserved(name) {
 			return fmt.Errorf("extra claim %q: %w", name, ErrReserved)
@@ -172,6 +194,6 @@ func isReserved(name string) bool {
 }
 
 func reserved() []string {
-	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "tenant_id", "role", "scope", "act",
+	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "tenant_id", "role", "scope", "act", "sid",
 		"typ", "cnf", "rowpass_user", "rowpass_tenant"}
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -18,10 +19,11 @@ import (
 	"rowpass/keys"
 )
 
-const (
-	defaultLeeway    = 60 * time.Second
-	defaultCacheSize = 4096
-)
+// Leeway is how far clocks may be apart where a VerifierConfig doesn't say otherwise. A token is taken for that long
+// after its expiry.
+const Leeway = 60 * time.Second
+
+const defaultCacheSize = 4096
 
 // VerifierConfig is what a Verifier needs. Issuer, Audience, Ring and Now must be given.
 type VerifierConfig struct {
@@ -29,14 +31,22 @@ type VerifierConfig struct {
 	Audience  string           // must be among a token's aud
 	Ring      func() keys.Ring // the ring as it is now, asked at each token
 	Now       func() time.Time // the clock
-	Leeway    time.Duration    // how far the issuer's clock may be from ours; 0 is 60 s
+	Leeway    time.Duration    // how far the issuer's clock may be from ours; 0 is the constant Leeway
 	CacheSize int              // tokens remembered as verified, each a few KB; 0 is 4096, below 0 none
+	Denied    *DenyList        // what was revoked, asked at each token; nil: nothing
+
+	// Renew reads the ring again, where a token names a key that it lacks: another instance may have been faster. It is
+	// asked once in a second at most, whatever strangers send. Nil: what Ring says is all there is.
+	Renew func(context.Context)
 }
 
 // Verifier turns a bearer token into Claims. Any number of goroutines may use it.
 type Verifier struct {
 	cfg   VerifierConfig
 	cache *lru.Cache[digest, verified] // nil where there is none
+
+	mu      sync.Mutex // guards renewed, and makes those who want a renewal wait for one that is under way
+	renewed time.Time
 }
 
 // digest is the SHA-256 of a token's whole text.
@@ -57,7 +67,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		return nil, fmt.Errorf("making verifier: a leeway of %s is below zero", cfg.Leeway)
 	}
 	if cfg.Leeway == 0 {
-		cfg.Leeway = defaultLeeway
+		cfg.Leeway = Leeway
 	}
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = defaultCacheSize
@@ -71,10 +81,23 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	return v, err
 }
 
-// Verify gives the claims of raw if it is a token of ours for us, now. The errors are ErrTooLarge, ErrInvalid, ErrExpired
-// and ErrNotYetValid, for Describe; and ctx's, where it has ended already. A token that was verified before costs one
-// SHA-256, as long as its key is in the ring; its times are looked at each time. The Claims are shared: read only.
+// Verify gives the claims of raw if it is a token of ours for us, now. The errors are ErrTooLarge, ErrInvalid, ErrExpired,
+// ErrNotYetValid and ErrRevoked, for Describe; and ctx's, where it has ended already. A token that was verified before costs
+// one SHA-256, as long as its key is in the ring; its times and the deny-list are looked at each time. The Claims are
+// shared: read only.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
+	c, err := v.Inspect(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(c.Audience, v.cfg.Audience) {
+		return nil, invalid("claims: aud does not name this service")
+	}
+	return c, nil
+}
+
+// Inspect is Verify for the issuer's own purposes: the token may be meant for somebody else.
+func (v *Verifier) Inspect(ctx context.Context, raw string) (*Claims, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -85,7 +108,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
 	known, ok := v.recall(id, ring)
 	if !ok {
 		var err error
-		if known, err = v.open(raw, ring); err != nil {
+		if known, err = v.open(ctx, raw, ring); err != nil {
 			return nil, err
 		}
 	}
@@ -93,14 +116,20 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
 		v.forget(id)
 		return nil, err
 	}
+	if v.cfg.Denied.Denies(known.claims) {
+		return nil, ErrRevoked
+	}
 	if !ok {
 		v.remember(id, known)
 	}
 	return known.claims, nil
 }
 
+// Expired says whether the time of a token is over without the leeway, which whoever asks the issuer itself needs not.
+func (v *Verifier) Expired(c *Claims) bool { return !v.cfg.Now().Before(c.Expiry) }
+
 // open does every check that the clock doesn't matter to, in the order in which what they look at may be trusted.
-func (v *Verifier) open(raw string, ring keys.Ring) (verified, error) {
+func (v *Verifier) open(ctx context.Context, raw string, ring keys.Ring) (verified, error) {
 	j, err := Parse(raw)
 	if err != nil {
 		return verified{}, err
@@ -109,6 +138,9 @@ func (v *Verifier) open(raw string, ring keys.Ring) (verified, error) {
 		return verified{}, err
 	}
 	key, ok := ring.Find(j.KeyID)
+	if !ok && v.renew(ctx) {
+		key, ok = v.cfg.Ring().Find(j.KeyID)
+	}
 	if !ok {
 		return verified{}, invalid("header: kid names no key of ours")
 	}
@@ -121,10 +153,37 @@ func (v *Verifier) open(raw string, ring keys.Ring) (verified, error) {
 		return verified{}, err
 	}
 	c.KeyID = key.ID()
-	if err := v.checkNames(c); err != nil {
-		return verified{}, err
+	if c.Issuer != v.cfg.Issuer {
+		return verified{}, invalid("claims: iss is not this service")
 	}
 	return verified{c, key}, nil
+}
+
+const (
+	renewEvery   = time.Second
+	renewTimeout = 5 * time.Second
+)
+
+// renew tells whether the ring may be newer than when the caller looked. Those who come while it is read wait for it. It
+// goes on if the request that began it is given up: others wait for it too.
+func (v *Verifier) renew(ctx context.Context) bool {
+	if v.cfg.Renew == nil {
+		return false
+	}
+	came := v.cfg.Now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.renewed.Before(came) {
+		return true
+	}
+	if came.Sub(v.renewed) < renewEvery {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewTimeout)
+	defer cancel()
+	v.cfg.Renew(ctx)
+	v.renewed = v.cfg.Now()
+	return true
 }
 
 // checkType is RFC 9068 section 4: an ID token, and anything else that a key of ours may have signed, is no access token.
@@ -133,16 +192,6 @@ func checkType(typ string) error {
 		return nil
 	}
 	return invalid("header: typ is not at+jwt, so this is no access token")
-}
-
-func (v *Verifier) checkNames(c *Claims) error {
-	if c.Issuer != v.cfg.Issuer {
-		return invalid("claims: iss is not this service")
-	}
-	if !slices.Contains(c.Audience, v.cfg.Audience) {
-		return invalid("claims: aud does not name this service")
-	}
-	return nil
 }
 
 // checkTimes is RFC 7519 sections 4.1.4 to 4.1.6, with the leeway on the token's side.

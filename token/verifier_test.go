@@ -53,15 +53,17 @@ func (s setup) try(t *testing.T, attacks []attack) {
 
 func TestVerifyGivesTheClaims(t *testing.T) {
 	s := newSetup(t)
-	got, err := s.verifier.Verify(t.Context(), s.withClaims(map[string]any{"scope": "read write", "plan": "pro"}))
+	got, err := s.verifier.Verify(t.Context(), s.withClaims(map[string]any{"scope": "read write", "plan": "pro", "sid": "s1",
+		"act": map[string]any{"sub": "c1"}}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &token.Claims{
 		Issuer: issuer, Subject: "u1", ClientID: "c1", ID: "j1", Tenant: "t1", Role: "authenticated", Scope: "read write",
 		Audience: []string{audience}, IssuedAt: now, NotBefore: now, Expiry: now.Add(15 * time.Minute), KeyID: s.key.ID(),
-		JSON: []byte(`{"aud":"rowpass","client_id":"c1","exp":1795340700,"iat":1795339800,"iss":"https://rowpass.example","jti":"j1",` +
-			`"nbf":1795339800,"plan":"pro","role":"authenticated","scope":"read write","sub":"u1","tenant_id":"t1"}`),
+		SessionID: "s1", Actor: "c1",
+		JSON: []byte(`{"act":{"sub":"c1"},"aud":"rowpass","client_id":"c1","exp":1795340700,"iat":1795339800,"iss":"https://rowpass.example","jti":"j1",` +
+			`"nbf":1795339800,"plan":"pro","role":"authenticated","scope":"read write","sid":"s1","sub":"u1","tenant_id":"t1"}`),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -258,6 +260,21 @@ func TestNamesInClaims(t *testing.T) {
 		{"tenant_id null", s.withClaims(map[string]any{"tenant_id": raw("null")}), "tenant_id is not a string"},
 		{"role in an array", s.withClaims(map[string]any{"role": []string{"authenticated"}}), "role is not a string"},
 		{"scope in an array", s.withClaims(map[string]any{"scope": []string{"read"}}), "scope is not a string"},
+		{"sid that is a number", s.withClaims(map[string]any{"sid": 1}), "sid is not a string"},
+		{"sid in an array", s.withClaims(map[string]any{"sid": []string{"s1"}}), "sid is not a string"},
+		{"sid null", s.withClaims(map[string]any{"sid": raw("null")}), "sid is not a string"},
+		{"sid twice, once escaped", s.sign(s.header(nil), strings.Replace(s.claims(map[string]any{"sid": "s1"}), `"sid"`, `"s\u0069d":"s2","sid"`, 1)), "twice"},
+		{"NUL in sid", s.withClaims(map[string]any{"sid": "s1\x00"}), "NUL"},
+		{"a session", s.withClaims(map[string]any{"sid": "s1"}), ""},
+		{"act that is a string", s.withClaims(map[string]any{"act": "c1"}), "act is not an object"},
+		{"act in an array", s.withClaims(map[string]any{"act": []any{map[string]any{"sub": "c1"}}}), "act is not an object"},
+		{"act null", s.withClaims(map[string]any{"act": raw("null")}), "act is not an object"},
+		{"act without a sub", s.withClaims(map[string]any{"act": map[string]any{"client_id": "c1"}}), "act has no sub"},
+		{"act with an empty sub", s.withClaims(map[string]any{"act": map[string]any{"sub": ""}}), "act has no sub"},
+		{"act whose sub is an object", s.withClaims(map[string]any{"act": map[string]any{"sub": map[string]any{}}}), "act has no sub"},
+		{"act with sub twice", s.withClaims(map[string]any{"act": raw(`{"sub":"c1","sub":"c2"}`)}), "twice"},
+		{"an actor", s.withClaims(map[string]any{"act": map[string]any{"sub": "c1"}}), ""},
+		{"an actor who acts for another", s.withClaims(map[string]any{"act": raw(`{"sub":"c1","act":{"sub":"c2"}}`)}), ""},
 		{"rowpass_user", s.withClaims(map[string]any{"rowpass_user": "u2"}), "rowpass_user is not"},
 		{"rowpass_tenant", s.withClaims(map[string]any{"rowpass_tenant": raw("null")}), "rowpass_tenant is not"},
 		{"rowpass_tenant written with an escape", s.sign(s.header(nil), strings.Replace(s.claims(map[string]any{"zz": 1}), `"zz"`, `"\u0072owpass_tenant"`, 1)), "rowpass_tenant is not"},

@@ -38,6 +38,8 @@ type Config struct {
 	Embedded        EmbeddedConfig `mapstructure:"embedded"`
 	Keys            KeysConfig     `mapstructure:"keys"`
 	Issuer          IssuerConfig   `mapstructure:"issuer"`
+	Limits          LimitsConfig   `mapstructure:"limits"`
+	Audit           AuditConfig    `mapstructure:"audit"`
 	SQL             SQLConfig      `mapstructure:"sql"`
 	// Clients are the programs that may ask for a token in their own name. Default none. Only the file can list them.
 	Clients []ClientConfig `mapstructure:"clients"`
@@ -108,11 +110,21 @@ type EmbeddedConfig struct {
 	OSUser string `mapstructure:"os_user"`
 }
 
-// KeysConfig is where the ring is kept.
+// KeysConfig is where the ring is kept, and when its keys take turns.
 type KeysConfig struct {
-	// Dir is its folder, which all instances share. Default: keys in StateDir. Absolute once loaded.
-	// Instances with different folders refuse each other's tokens.
+	// Store is folder, Dir, or postgres, the database that the service's login reaches. Default folder. Instances with
+	// different rings refuse each other's tokens.
+	Store string `mapstructure:"store" allow:"folder|postgres"`
+	// Dir is the ring's folder, which all instances share. Default: keys in StateDir. Absolute once loaded.
 	Dir string `mapstructure:"dir"`
+	// WrappingSecret encrypts the ring where it is kept: 64 hex digits, random. Required in Postgres, where a dump would
+	// hold the keys otherwise; default none in a folder. Whoever loses it loses the keys.
+	WrappingSecret Secret `mapstructure:"wrapping_secret"`
+	// RotateEvery is how long a key signs before serve replaces it by itself. Default 0: never.
+	RotateEvery time.Duration `mapstructure:"rotate_every" allow:"0s..87600h"`
+	// JWKSMaxAge is how long others may keep the published keys, and half of how long a new key is published before it
+	// signs. Default 5m. Lowered, it doesn't reach those who keep them already.
+	JWKSMaxAge time.Duration `mapstructure:"jwks_max_age" allow:"1s..24h"`
 }
 
 // IssuerConfig is what our own tokens say.
@@ -123,9 +135,44 @@ type IssuerConfig struct {
 	TokenTTL time.Duration `mapstructure:"token_ttl" allow:"1m..24h"`
 	// Demo gives whoever asks a token for any user. Default false. For a machine of one's own only.
 	Demo bool `mapstructure:"demo"`
+	// PasswordLogin lets users who have a password log in at POST /api/login. Default true: nobody has one until somebody
+	// runs rowpass users set-password.
+	PasswordLogin bool `mapstructure:"password_login"`
+	// RefreshTTL is how long a refresh token may lie unused. Default 336h, two weeks.
+	RefreshTTL time.Duration `mapstructure:"refresh_ttl" allow:"1m..8760h"`
+	// SessionTTL is how long refresh tokens can follow one another until the user has to log in again. Default 2160h,
+	// ninety days.
+	SessionTTL time.Duration `mapstructure:"session_ttl" allow:"1m..87600h"`
+	// RefreshGrace is how long a refresh token that was used gives the same successor again, for two tabs that race.
+	// Default 10s. Whoever presents it later is taken for a thief, and the session ends.
+	RefreshGrace time.Duration `mapstructure:"refresh_grace" allow:"0s..5m"`
 	// DemoTokensForWholeNetwork permits Demo where Listen isn't loopback. Default false. Whoever reaches the
 	// address is then every user.
 	DemoTokensForWholeNetwork bool `mapstructure:"demo_tokens_for_whole_network"`
+}
+
+// LimitsConfig is how many requests a minute are answered, of each address (an IPv6 network of 64 bits counts as one) and
+// each client or account, by each instance for itself. 0 is no limit. Behind a proxy that TrustedProxies doesn't name, all
+// clients are one address.
+type LimitsConfig struct {
+	// TokenPerAddress is for the token endpoint and for revocation. Default 300.
+	TokenPerAddress int `mapstructure:"token_per_address" allow:"0..1000000"`
+	// TokenPerClient likewise. Default 600.
+	TokenPerClient int `mapstructure:"token_per_client" allow:"0..1000000"`
+	// LoginPerAddress is for POST /api/login. Default 30.
+	LoginPerAddress int `mapstructure:"login_per_address" allow:"0..1000000"`
+	// LoginPerAccount counts wrong passwords for one e-mail address, whoever sends them. Default 10.
+	LoginPerAccount int `mapstructure:"login_per_account" allow:"0..1000000"`
+	// IntrospectionPerAddress is for POST /api/introspect. Default 6000.
+	IntrospectionPerAddress int `mapstructure:"introspection_per_address" allow:"0..1000000"`
+	// IntrospectionPerClient likewise. Default 6000.
+	IntrospectionPerClient int `mapstructure:"introspection_per_client" allow:"0..1000000"`
+}
+
+// AuditConfig is about rowpass.audit, the record of who got, lost or was refused which token.
+type AuditConfig struct {
+	// Keep is how long a record stays. Default 2160h, ninety days.
+	Keep time.Duration `mapstructure:"keep" allow:"1h..876000h"`
 }
 
 // SQLConfig is POST /sql, SQL over HTTP: callers write the statements themselves.
@@ -186,6 +233,11 @@ type ClientConfig struct {
 	Tenant string `mapstructure:"tenant"`
 	// Scopes are what it may ask for. Default none.
 	Scopes []string `mapstructure:"scopes"`
+	// ActFor lets it ask for tokens of users: none, tenant for those of Tenant, or everyone. Default none. Whoever has
+	// its secret is then each of these users.
+	ActFor string `mapstructure:"act_for"`
+	// Audiences are whom its tokens may be for. Default IssuerConfig.Audience.
+	Audiences []string `mapstructure:"audiences"`
 	// TokenTTL is how long its tokens are good. Default, 0: IssuerConfig.TokenTTL.
 	TokenTTL time.Duration `mapstructure:"token_ttl" allow:"1m..24h"`
 }
@@ -203,7 +255,16 @@ func defaultConfig() Config {
 			StatementTimeout: 5 * time.Second,
 			MigrateOnStart:   true,
 		},
-		Issuer: IssuerConfig{Audience: "rowpass", TokenTTL: 15 * time.Minute},
+		Keys: KeysConfig{Store: "folder", JWKSMaxAge: 5 * time.Minute},
+		Issuer: IssuerConfig{
+			Audience: "rowpass", TokenTTL: 15 * time.Minute, PasswordLogin: true,
+			RefreshTTL: 14 * 24 * time.Hour, SessionTTL: 90 * 24 * time.Hour, RefreshGrace: 10 * time.Second,
+		},
+		Limits: LimitsConfig{
+			TokenPerAddress: 300, TokenPerClient: 600, LoginPerAddress: 30, LoginPerAccount: 10,
+			IntrospectionPerAddress: 6000, IntrospectionPerClient: 6000,
+		},
+		Audit: AuditConfig{Keep: 90 * 24 * time.Hour},
 		SQL: SQLConfig{
 			Statements: []string{"select", "insert", "update", "delete", "merge", "values"},
 			Timeout:    10 * time.Second, MaxRequestBytes: 10 << 20, MaxResponseBytes: 10 << 20,

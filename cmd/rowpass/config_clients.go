@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
+
+	"rowpass/token"
 )
 
 var (
@@ -38,11 +41,25 @@ func (l *loader) checkClient(name string, c ClientConfig) {
 	if !clientID.MatchString(c.ID) {
 		l.refuse(name+".id", "%q: client_ and letters, digits, _ or - are needed, such as client_reports", c.ID)
 	}
+	if slices.Contains([]string{token.ClientDemo, token.ClientCLI, token.ClientLogin}, c.ID) {
+		l.refuse(name+".id", "%q: rowpass itself is known by this one: give another", c.ID)
+	}
 	if !sha256Hex.MatchString(c.SecretSHA256) {
 		l.refuse(name+".secret_sha256", "64 hex digits are needed, as printf %%s \"$SECRET\" | sha256sum prints them")
 	}
 	if c.Tenant != "" && !uuidText.MatchString(c.Tenant) {
 		l.refuse(name+".tenant", "%q: a UUID is needed, such as 11111111-2222-4333-8444-555555555555", c.Tenant)
+	}
+	if !slices.Contains([]string{"", "none", "tenant", "everyone"}, c.ActFor) {
+		l.refuse(name+".act_for", "%q: allowed are none, tenant, everyone", c.ActFor)
+	}
+	if c.ActFor == "tenant" && c.Tenant == "" {
+		l.refuse(name+".act_for", "tenant is missing: whose users? Give it, or everyone for those of all tenants")
+	}
+	for _, audience := range c.Audiences {
+		if audience == "" {
+			l.refuse(name+".audiences", `"": a name is needed, such as rowpass`)
+		}
 	}
 	for _, scope := range c.Scopes {
 		if !scopeToken.MatchString(scope) {

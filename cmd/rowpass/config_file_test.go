@@ -70,7 +70,7 @@ func TestFileIsReadStrictly(t *testing.T) {
 		name, file, want string
 	}{
 		{"a key given twice", "listen: :80\nlog: {}\nlisten: :81", "config.yaml:3: listen: given twice, in line 1 first: remove one"},
-		{"an unknown key given twice", "foo: 1\nfoo: 2", "config.yaml:1: foo: no such key; allowed here: admin, clients, database, embedded, issuer, keys, listen, log, " +
+		{"an unknown key given twice", "foo: 1\nfoo: 2", "config.yaml:1: foo: no such key; allowed here: admin, audit, clients, database, embedded, issuer, keys, limits, listen, log, " +
 			"public_url, shutdown_timeout, sql, state_dir, tls, trusted_proxies\nconfig.yaml:2: foo: given twice, in line 1 first: remove one"},
 		{"a key without value", "listen:", `config.yaml:1: listen: no value is given: write "" for none, or remove the line for the default`},
 		{"a list for a value", "log:\n  level: [info]", "config.yaml:2: log.level: one value is needed here, no list and no section"},
@@ -85,7 +85,7 @@ func TestFileIsReadStrictly(t *testing.T) {
 		{"a second document that is none", "log: {}\n---\n{", "config.yaml:3: no valid YAML: did not find expected node content"},
 		{"no YAML", "log:\n\tlevel: info", "config.yaml:2: no valid YAML: found character that cannot start any token"},
 
-		{"a client that is a word", "clients:\n- foo", client + ": a section: its keys belong below it, indented: id, scopes, secret_sha256, tenant, token_ttl"},
+		{"a client that is a word", "clients:\n- foo", client + ": a section: its keys belong below it, indented: act_for, audiences, id, scopes, secret_sha256, tenant, token_ttl"},
 		{"a client without ID", "clients:\n- secret_sha256: " + zeros, client + `.id: "": client_ and letters, digits, _ or - are needed, such as client_reports`},
 		{"a client with another's ID", "clients:\n- {id: app, secret_sha256: " + zeros + "}",
 			client + `.id: "app": client_ and letters, digits, _ or - are needed, such as client_reports`},
@@ -93,7 +93,7 @@ func TestFileIsReadStrictly(t *testing.T) {
 		{"a client with a misspelt key", "clients:\n- {id: client_a, secret_sha256: " + zeros + ", tennant: x}",
 			client + ".tennant: no such key; did you mean clients[0].tenant?"},
 		{"a client with a key of its own", "clients:\n- {id: client_a, secret_sha256: " + zeros + ", colour: x}",
-			client + ".colour: no such key; allowed here: id, scopes, secret_sha256, tenant, token_ttl"},
+			client + ".colour: no such key; allowed here: act_for, audiences, id, scopes, secret_sha256, tenant, token_ttl"},
 		{"a client of no tenant", "clients:\n- {id: client_a, secret_sha256: " + zeros + ", tenant: acme}",
 			client + `.tenant: "acme": a UUID is needed, such as 11111111-2222-4333-8444-555555555555`},
 		{"a client with scopes in one word", "clients:\n- {id: client_a, secret_sha256: " + zeros + ", scopes: [a b]}",

@@ -98,8 +98,27 @@ func (l *loader) check(c Config) {
 		l.refuse("issuer.demo", "listen is %s, and whoever reaches that could be any user: "+
 			"listen on 127.0.0.1, or set issuer.demo_tokens_for_whole_network: true", c.Listen)
 	}
+	l.checkKeys(c)
 	l.checkClients(c.Clients)
 	l.checkSQL(c)
+}
+
+// wrappingSecret is what openssl rand -hex 32 prints.
+var wrappingSecret = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+
+func (l *loader) checkKeys(c Config) {
+	if !l.clean("keys.") {
+		return
+	}
+	if c.Keys.WrappingSecret != "" && !wrappingSecret.MatchString(string(c.Keys.WrappingSecret)) {
+		l.refuse("keys.wrapping_secret", "64 hex digits are needed, as openssl rand -hex 32 prints them")
+	}
+	if c.Keys.Store == "postgres" && c.Keys.WrappingSecret == "" {
+		l.refuse("keys.store", "keys.wrapping_secret is missing: without it every dump of the database would hold the keys")
+	}
+	if wait := c.keyLimits().Wait(); c.Keys.RotateEvery != 0 && c.Keys.RotateEvery <= wait {
+		l.refuse("keys.rotate_every", "a new key is published for %s before it signs, twice keys.jwks_max_age: give more than that", wait)
+	}
 }
 
 func (l *loader) checkAddress(key, addr string) {

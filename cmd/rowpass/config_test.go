@@ -99,8 +99,14 @@ func TestWhatIsGivenIsWhatHolds(t *testing.T) {
 		{"any free ports", given{set: "listen=127.0.0.1:0 admin.listen=127.0.0.1:0"}, func(c *Config) { c.Listen, c.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0" }},
 		{"an issuer with a path", given{set: "public_url=https://example.com/rowpass"}, func(c *Config) { c.PublicURL = "https://example.com/rowpass" }},
 		{"a client with everything", given{file: "clients:\n- id: client_a-1\n  secret_sha256: " + strings.Repeat("AB", 32) +
-			"\n  tenant: 11111111-2222-4333-8444-55555555555F\n  scopes: [users.read, a:b]\n  token_ttl: 5m"}, func(c *Config) {
-			c.Clients = []ClientConfig{{"client_a-1", strings.Repeat("ab", 32), "11111111-2222-4333-8444-55555555555f", []string{"users.read", "a:b"}, 5 * time.Minute}}
+			"\n  tenant: 11111111-2222-4333-8444-55555555555F\n  scopes: [users.read, a:b]\n  act_for: tenant\n  audiences: [rowpass, billing]\n  token_ttl: 5m"}, func(c *Config) {
+			c.Clients = []ClientConfig{{
+				ID: "client_a-1", SecretSHA256: strings.Repeat("ab", 32), Tenant: "11111111-2222-4333-8444-55555555555f",
+				Scopes: []string{"users.read", "a:b"}, ActFor: "tenant", Audiences: []string{"rowpass", "billing"}, TokenTTL: 5 * time.Minute,
+			}}
+		}},
+		{"keys in the database", given{set: "keys.store=postgres keys.wrapping_secret=" + zeros + " keys.rotate_every=720h"}, func(c *Config) {
+			c.Keys.Store, c.Keys.WrappingSecret, c.Keys.RotateEvery = "postgres", Secret(zeros), 720*time.Hour
 		}},
 		{"a client with the least", given{file: "clients: [{id: client_a, secret_sha256: " + zeros + "}]"},
 			func(c *Config) { c.Clients = []ClientConfig{{ID: "client_a", SecretSHA256: zeros}} }},
@@ -208,6 +214,21 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 			"--set: database.gateway_url_file: no such file or directory"},
 		{"a certificate that isn't there", given{set: "database.url=" + owner + "?sslmode=verify-full&sslrootcert=/none database.gateway_url=" + gateway},
 			"--set: database.url: a file that it names (sslrootcert, sslcert, sslkey, servicefile) can't be read"},
+
+		{"keys in the database, unwrapped", given{set: "keys.store=postgres"},
+			"--set: keys.store: keys.wrapping_secret is missing: without it every dump of the database would hold the keys"},
+		{"a wrapping secret that is a word", given{set: "keys.wrapping_secret=correct-horse"},
+			"--set: keys.wrapping_secret: 64 hex digits are needed, as openssl rand -hex 32 prints them"},
+		{"a rotation faster than caches", given{set: "keys.rotate_every=10m"},
+			"--set: keys.rotate_every: a new key is published for 10m0s before it signs, twice keys.jwks_max_age: give more than that"},
+		{"a client that acts for users of no tenant", given{file: "clients: [{id: client_a, secret_sha256: " + zeros + ", act_for: tenant}]"},
+			"config.yaml:1: clients[0].act_for: tenant is missing: whose users? Give it, or everyone for those of all tenants"},
+		{"a client that acts for nobody known", given{file: "clients: [{id: client_a, secret_sha256: " + zeros + ", act_for: all}]"},
+			`config.yaml:1: clients[0].act_for: "all": allowed are none, tenant, everyone`},
+		{"a client for nobody", given{file: "clients: [{id: client_a, secret_sha256: " + zeros + ", audiences: [\"\"]}]"},
+			`config.yaml:1: clients[0].audiences: "": a name is needed, such as rowpass`},
+		{"a client named as rowpass names itself", given{file: "clients: [{id: client_login, secret_sha256: " + zeros + "}]"},
+			`config.yaml:1: clients[0].id: "client_login": rowpass itself is known by this one: give another`},
 
 		{"a misspelt key", given{file: "issuer:\n  tokn_ttl: 5m"}, "config.yaml:2: issuer.tokn_ttl: no such key; did you mean issuer.token_ttl?"},
 		{"a misspelt section", given{file: "databse:\n  url: x"}, "config.yaml:1: databse: no such key; did you mean database?"},

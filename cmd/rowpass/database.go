@@ -62,6 +62,12 @@ func commandLogins(ctx context.Context, c Config, log *slog.Logger) (logins, err
 	return embeddedLogins(server), nil
 }
 
+// isRunning says whether a rowpass serve has the private PostgreSQL running.
+func isRunning(ctx context.Context, c Config) bool {
+	_, err := embedded.Attach(ctx, embeddedConfig(c, slog.New(slog.DiscardHandler)))
+	return err == nil
+}
+
 func configuredLogins(c Config) logins {
 	return logins{owner: string(c.Database.URL), gateway: string(c.Database.GatewayURL), service: string(c.serviceURL())}
 }
@@ -131,7 +137,19 @@ func (p *program) asOwner(ctx context.Context, command string, f func(ownerURL s
 	})
 }
 
-// openDB opens the pools with what the configuration says of them.
+// onState is onDatabase for a command on what rowpass keeps for itself, which needs no more than the service's login.
+func (p *program) onState(ctx context.Context, f func(Config, *db.State) error) error {
+	return p.onDatabase(ctx, func(c Config, l logins) error {
+		state, err := openState(ctx, c, l, p.quiet())
+		if err != nil {
+			return err
+		}
+		defer state.Close()
+		return f(c, state)
+	})
+}
+
+// openDB opens the requests' pool with what the configuration says of them.
 func openDB(ctx context.Context, c Config, l logins, log *slog.Logger) (*db.DB, error) {
 	var key []byte
 	if l.owner == "" {
@@ -141,8 +159,15 @@ func openDB(ctx context.Context, c Config, l logins, log *slog.Logger) (*db.DB, 
 		}
 	}
 	return db.Open(ctx, db.Config{
-		GatewayURL: l.gateway, ServiceURL: l.service, OwnerURL: l.owner, SealKey: key,
+		GatewayURL: l.gateway, OwnerURL: l.owner, SealKey: key,
 		MaxConns: c.maxConns(runtime.GOMAXPROCS(0)), QueryExecMode: c.Database.QueryExecMode,
 		StatementTimeout: c.Database.StatementTimeout, Log: log,
+	})
+}
+
+// openState opens what rowpass keeps for itself.
+func openState(ctx context.Context, c Config, l logins, log *slog.Logger) (*db.State, error) {
+	return db.OpenState(ctx, db.StateConfig{
+		URL: l.service, QueryExecMode: c.Database.QueryExecMode, Timeout: c.Database.StatementTimeout, Log: log,
 	})
 }

@@ -18,7 +18,8 @@ import (
 
 func (p *program) keysCommand() *cobra.Command {
 	return group("keys", "The ring of keys that sign rowpass's own tokens",
-		p.generateKeyCommand(), p.importKeyCommand(), p.listKeysCommand(), p.exportKeysCommand())
+		p.generateKeyCommand(), p.importKeyCommand(), p.rotateKeysCommand(), p.revokeKeyCommand(), p.rewrapKeysCommand(),
+		p.listKeysCommand(), p.exportKeysCommand())
 }
 
 func (p *program) generateKeyCommand() *cobra.Command {
@@ -78,20 +79,40 @@ func (p *program) readKeyFile(name string) ([]byte, error) {
 
 func (p *program) listKeysCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the keys and what each is for", Args: cobra.NoArgs,
+		Use: "list", Short: "List the keys, what each is for and what comes next", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ring, err := p.ring(cmd.Context())
-			if err != nil {
-				return err
-			}
-			w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "KID\tALG\tSTATE\tCREATED")
-			for _, k := range ring.Keys() {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.ID(), k.Algorithm(), k.State(), k.CreatedAt().UTC().Format(time.RFC3339))
-			}
-			return w.Flush()
+			return p.onRing(cmd.Context(), func(c Config, store keys.Store) error {
+				ring, _, err := keys.Load(cmd.Context(), store)
+				if err != nil {
+					return err
+				}
+				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(w, "KID\tALG\tSTATE\tCREATED\tSINCE\tNEXT")
+				for _, k := range ring.Keys() {
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID(), k.Algorithm(), k.State(), timeText(k.CreatedAt()), timeText(k.Since()), outlook(k, c.keyLimits()))
+				}
+				return w.Flush()
+			})
 		},
 	}
+}
+
+// timeText is how commands write a time.
+func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// outlook is what will become of a key by itself.
+func outlook(k keys.Key, l keys.Limits) string {
+	switch {
+	case k.State() == keys.Standby:
+		return "signs from " + timeText(k.Since().Add(l.Wait()))
+	case k.State() == keys.Previous && k.Until().IsZero():
+		return "verifies until it is revoked"
+	case k.State() == keys.Previous:
+		return "verifies until " + timeText(k.Until())
+	case k.State() == keys.Current && l.Every > 0:
+		return "gives way from " + timeText(k.Since().Add(l.Every))
+	}
+	return ""
 }
 
 func (p *program) exportKeysCommand() *cobra.Command {
@@ -99,68 +120,53 @@ func (p *program) exportKeysCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "export", Short: "Print the public keys, as a JWKS or as PEM", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ring, err := p.ring(cmd.Context())
-			if err != nil {
+			return p.onRing(cmd.Context(), func(_ Config, store keys.Store) error {
+				ring, _, err := keys.Load(cmd.Context(), store)
+				if err != nil {
+					return err
+				}
+				out, err := exported(ring, format)
+				if err != nil {
+					return err
+				}
+				_, err = p.stdout.Write(out)
 				return err
-			}
-			var out []byte
-			switch format {
-			case "jwks":
-				out = append(bytes.TrimSpace(ring.JWKS()), '\n')
-			case "pem":
-				out, err = ring.PEM()
-			default:
-				err = fmt.Errorf("--format %q: jwks or pem is needed", format)
-			}
-			if err != nil {
-				return err
-			}
-			_, err = p.stdout.Write(out)
-			return err
+			})
 		},
 	}
 	c.Flags().StringVar(&format, "format", "jwks", "`jwks or pem`")
 	return c
 }
 
-// ring loads the configured ring.
-func (p *program) ring(ctx context.Context) (keys.Ring, error) {
-	c, err := p.config()
-	if err != nil {
-		return keys.Ring{}, err
+func exported(ring keys.Ring, format string) ([]byte, error) {
+	switch format {
+	case "jwks":
+		return append(bytes.TrimSpace(ring.JWKS()), '\n'), nil
+	case "pem":
+		return ring.PEM()
 	}
-	ring, _, err := keys.Load(ctx, keys.NewFolder(c.Keys.Dir))
-	return ring, err
+	return nil, fmt.Errorf("--format %q: jwks or pem is needed", format)
 }
 
+// addKey adds the key to the configured ring, and notes there how long its tokens live.
 func (p *program) addKey(ctx context.Context, key keys.Key, state keys.State) error {
-	c, err := p.config()
-	if err != nil {
+	return p.onRing(ctx, func(c Config, store keys.Store) error {
+		_, err := keys.Update(ctx, store, func(r keys.Ring) (keys.Ring, error) {
+			r, err := r.Add(key, state, time.Now())
+			if err == nil && state == keys.Current {
+				r, _ = r.Promise(c.keyLimits().TokenTTL)
+			}
+			return r, err
+		})
+		switch {
+		case errors.Is(err, keys.ErrSecondCurrent):
+			return fmt.Errorf("%s: %w; rowpass keys rotate makes the next one", c.ringPlace(), err)
+		case errors.Is(err, keys.ErrKnownKey):
+			return fmt.Errorf("%s: %w; rowpass keys list shows it", c.ringPlace(), err)
+		case err != nil:
+			return fmt.Errorf("%s: %w", c.ringPlace(), err)
+		}
+		_, err = fmt.Fprintf(p.stdout, "%s (%s, %s) in %s\n", key.ID(), key.Algorithm(), state, c.ringPlace())
 		return err
-	}
-	err = addToRing(ctx, keys.NewFolder(c.Keys.Dir), key, state)
-	if errors.Is(err, keys.ErrSecondCurrent) || errors.Is(err, keys.ErrKnownKey) {
-		return fmt.Errorf("adding the key to %s: %w; rowpass keys list shows it", c.Keys.Dir, err)
-	}
-	if err != nil {
-		return fmt.Errorf("adding the key to %s: %w", c.Keys.Dir, err)
-	}
-	_, err = fmt.Fprintf(p.stdout, "%s (%s, %s) in %s\n", key.ID(), key.Algorithm(), state, c.Keys.Dir)
-	return err
-}
-
-// addToRing adds the key unless somebody else changed the ring in the meantime, in which case it looks again.
-func addToRing(ctx context.Context, store keys.Store, key keys.Key, state keys.State) error {
-	for {
-		ring, stored, err := keys.Load(ctx, store)
-		if err != nil {
-			return err
-		}
-		if ring, err = ring.Add(key, state); err != nil {
-			return err
-		}
-		if err = keys.Save(ctx, store, ring, stored); !errors.Is(err, keys.ErrConflict) {
-			return err
-		}
-	}
+	})
 }

@@ -43,11 +43,14 @@ func sessionOf(ts *testscript.TestScript) *session { return ts.Value("session").
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
+		"age":      ageRing,
 		"database": useDatabase,
+		"kid":      kidOfState,
 		"let":      let,
 		"mode":     mode,
 		"newkey":   newKey,
 		"payload":  payload,
+		"refused":  refused,
 		"serve":    serveInSession,
 		"get":      get,
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,13 +56,18 @@ func (p *program) serve(ctx context.Context, c Config, log *slog.Logger) (err er
 		return err
 	}
 	defer d.Close()
+	state, err := openState(ctx, c, l, log)
+	if err != nil {
+		return err
+	}
+	defer state.Close()
 	if err := d.Check(ctx, tolerances(c)); err != nil {
 		return err
 	}
 	if err := d.CheckSeal(ctx); err != nil {
 		return err
 	}
-	ring, err := openRing(ctx, c, log)
+	ring, err := openRing(ctx, c, state, log)
 	if err != nil {
 		return err
 	}
@@ -72,8 +78,21 @@ func (p *program) serve(ctx context.Context, c Config, log *slog.Logger) (err er
 	if sql != nil {
 		defer sql.Strangers.Close()
 	}
-	s := &service{config: c, log: log, db: d, sql: sql, ring: ring, logins: l}
+	s := &service{config: c, log: log, db: d, state: state, sql: sql, ring: ring, logins: l, denied: token.NewDenyList(), audit: db.NewAudit(state, log)}
+	s.follower = &follower{state: state, ring: ring, denied: s.denied, limits: c.keyLimits(), audit: s.audit, log: log}
+	if err := s.catchUp(ctx); err != nil {
+		return err
+	}
 	return s.run(ctx, p)
+}
+
+// catchUp reads what was revoked before this instance started, and tells the database how long its tokens may live, so
+// that what is revoked from now on stays so for as long.
+func (s *service) catchUp(ctx context.Context) error {
+	if err := s.state.PromiseTTL(ctx, s.config.keyLimits().TokenTTL); err != nil {
+		return fmt.Errorf("noting how long tokens live: %w", err)
+	}
+	return s.follower.follow(ctx)
 }
 
 // prepareDatabase migrates, and fills an empty directory where this is a demo on a database of its own.
@@ -89,45 +108,49 @@ func prepareDatabase(ctx context.Context, c Config, l logins, log *slog.Logger) 
 	return nil
 }
 
-// liveRing is the ring as it was last read.
-type liveRing struct {
-	store keys.Store
-	now   atomic.Pointer[keys.Ring]
+// openRing reads the keys. An instance with a PostgreSQL of its own makes the first key; elsewhere other instances may
+// have one already, and two that sign with different keys refuse each other's tokens.
+func openRing(ctx context.Context, c Config, state *db.State, log *slog.Logger) (*keys.Live, error) {
+	store, err := ringStore(c, state)
+	if err != nil {
+		return nil, err
+	}
+	live, err := keys.Open(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := live.Ring().Current(); !ok {
+		if !c.embeddedMode() {
+			return nil, fmt.Errorf("no key signs in %s: run rowpass keys generate, once for all instances", c.ringPlace())
+		}
+		return live, makeFirstKey(ctx, c, live, log)
+	}
+	if err := live.Update(ctx, promise(c.keyLimits().TokenTTL)); err != nil {
+		log.WarnContext(ctx, "noting how long tokens live: the ring cannot be written, so its keys cannot take turns here", "err", err)
+	}
+	return live, nil
 }
 
-func (r *liveRing) ring() keys.Ring { return *r.now.Load() }
-
-func (r *liveRing) reload(ctx context.Context) error {
-	ring, _, err := keys.Load(ctx, r.store)
+func makeFirstKey(ctx context.Context, c Config, live *keys.Live, log *slog.Logger) error {
+	now := time.Now()
+	key, err := keys.Generate("ES256", now)
 	if err != nil {
-		return fmt.Errorf("reading the keys: %w", err)
+		return err
 	}
-	r.now.Store(&ring)
+	err = live.Update(ctx, func(r keys.Ring) (keys.Ring, error) { return r.Add(key, keys.Current, now) })
+	if err != nil {
+		return fmt.Errorf("adding a key to %s: %w", c.ringPlace(), err)
+	}
+	log.InfoContext(ctx, "made a signing key", "kid", key.ID(), "in", c.ringPlace())
 	return nil
 }
 
-// openRing reads the keys. An instance with a PostgreSQL of its own makes the first key; elsewhere other instances may
-// have one already, and two that sign with different keys refuse each other's tokens.
-func openRing(ctx context.Context, c Config, log *slog.Logger) (*liveRing, error) {
-	r := &liveRing{store: keys.NewFolder(c.Keys.Dir)}
-	if err := r.reload(ctx); err != nil {
-		return nil, err
-	}
-	if _, ok := r.ring().Current(); ok {
+// promise notes in the ring that the current key signs tokens of this life.
+func promise(ttl time.Duration) func(keys.Ring) (keys.Ring, error) {
+	return func(r keys.Ring) (keys.Ring, error) {
+		r, _ = r.Promise(ttl)
 		return r, nil
 	}
-	if !c.embeddedMode() {
-		return nil, fmt.Errorf("no key signs in %s: run rowpass keys generate, once for all instances", c.Keys.Dir)
-	}
-	key, err := keys.Generate("ES256", time.Now())
-	if err != nil {
-		return nil, err
-	}
-	if err := addToRing(ctx, r.store, key, keys.Current); err != nil {
-		return nil, fmt.Errorf("adding a key to %s: %w", c.Keys.Dir, err)
-	}
-	log.InfoContext(ctx, "made a signing key", "kid", key.ID(), "dir", c.Keys.Dir)
-	return r, r.reload(ctx)
 }
 
 // service is what runs between the start and the stop.
@@ -135,8 +158,12 @@ type service struct {
 	config   Config
 	log      *slog.Logger
 	db       *db.DB
+	state    *db.State
 	sql      *api.SQLConfig // nil: off
-	ring     *liveRing
+	ring     *keys.Live
+	denied   *token.DenyList
+	audit    *db.Audit
+	follower *follower
 	logins   logins
 	draining atomic.Bool
 	unsafe   atomic.Pointer[string] // what Check has found since the start
@@ -163,15 +190,13 @@ func (s *service) run(ctx context.Context, p *program) error {
 		if err != nil {
 			return errors.Join(err, public.Close())
 		}
-		adminHandler := api.NewAdmin(api.AdminConfig{DB: s.db, Ring: s.ring.ring, Metrics: metrics, Log: s.log, Finding: s.finding, Draining: s.draining.Load})
+		adminHandler := api.NewAdmin(api.AdminConfig{DB: s.db, State: s.state, Ring: s.ring.Ring, Metrics: metrics, Log: s.log, Finding: s.finding, Draining: s.draining.Load})
 		if isLoopback(s.config.Admin.Listen) {
 			adminHandler = api.OnlyLocalNames(adminHandler)
 		}
 		servers, listeners = append(servers, s.server(adminHandler, nil)), append(listeners, admin)
 	}
-	upkeep, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	go s.upkeep(upkeep, certificate)
+	defer s.background(ctx, certificate)()
 	broken := make(chan error, len(servers))
 	for i := range servers {
 		go func() { broken <- serveOn(servers[i], listeners[i]) }()
@@ -179,6 +204,19 @@ func (s *service) run(ctx context.Context, p *program) error {
 	s.announce(p, listeners)
 	err = s.wait(ctx, broken)
 	return errors.Join(err, s.drain(servers))
+}
+
+// background starts what goes on beside the requests, and returns what ends it, after the last request.
+func (s *service) background(ctx context.Context, certificate *liveCertificate) (end func()) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { s.upkeep(ctx, certificate) })
+	running.Go(func() { s.follower.run(ctx) })
+	running.Go(func() { s.audit.Run(ctx) })
+	return func() {
+		stop()
+		running.Wait()
+	}
 }
 
 // wait returns nil for a signal and what broke otherwise.
@@ -221,8 +259,9 @@ func (s *service) upkeep(ctx context.Context, certificate *liveCertificate) {
 		case <-time.After(time.Minute):
 		}
 		refresh, cancel := context.WithTimeout(ctx, 30*time.Second)
-		err := errors.Join(s.db.Refresh(refresh), s.ring.reload(refresh), certificate.reload(), s.checkAgain(refresh))
+		err := errors.Join(s.db.Refresh(refresh), certificate.reload(), s.checkAgain(refresh), s.state.Prune(refresh, s.config.Audit.Keep))
 		cancel()
+		s.denied.Prune(time.Now())
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("upkeep: what could not be read stays as it was", "err", err)
 		}
@@ -256,12 +295,13 @@ func tolerances(c Config) db.Tolerances {
 // handler is the public API over what was opened.
 func (s *service) handler() (http.Handler, *api.Metrics, error) {
 	c := s.config
-	issuer, err := newIssuer(c, s.ring.ring)
+	issuer, err := newIssuer(c, s.ring.Ring)
 	if err != nil {
 		return nil, nil, err
 	}
 	verifier, err := token.NewVerifier(token.VerifierConfig{
-		Issuer: c.PublicURL, Audience: c.Issuer.Audience, Ring: s.ring.ring, Now: time.Now, CacheSize: verifiedTokens,
+		Issuer: c.PublicURL, Audience: c.Issuer.Audience, Ring: s.ring.Ring, Now: time.Now, CacheSize: verifiedTokens,
+		Denied: s.denied, Renew: func(ctx context.Context) { _, _ = s.ring.Reload(ctx) }, // the follower tells what is wrong
 	})
 	if err != nil {
 		return nil, nil, err
@@ -269,8 +309,10 @@ func (s *service) handler() (http.Handler, *api.Metrics, error) {
 	metrics := api.NewMetrics(version)
 	metrics.Watch(s.db)
 	return api.New(api.Config{
-		DB: s.db, Issuer: issuer, Verifier: verifier, Ring: s.ring.ring, Clients: apiClients(c.Clients),
-		Demo: c.Issuer.Demo, Hosts: hostNames(c), TrustedProxies: c.TrustedProxies, SQL: s.sql,
+		DB: s.db, State: s.state, Issuer: issuer, Verifier: verifier, Denied: s.denied, Ring: s.ring.Ring, JWKSMaxAge: c.Keys.JWKSMaxAge,
+		PublicURL: c.PublicURL, Login: c.Issuer.PasswordLogin, Limits: api.Limits(c.Limits), Audit: s.audit, Clients: apiClients(c.Clients),
+		Refresh: api.RefreshConfig{TTL: c.Issuer.RefreshTTL, MaxAge: c.Issuer.SessionTTL, Grace: c.Issuer.RefreshGrace},
+		Demo:    c.Issuer.Demo, Hosts: hostNames(c), TrustedProxies: c.TrustedProxies, SQL: s.sql,
 		Metrics: metrics, Log: s.log,
 	}), metrics, nil
 }
@@ -287,7 +329,7 @@ const verifiedTokens = 10_000
 func apiClients(configured []ClientConfig) []api.Client {
 	clients := make([]api.Client, len(configured))
 	for i, c := range configured {
-		clients[i] = api.Client{ID: c.ID, Tenant: c.Tenant, Scopes: c.Scopes, TokenTTL: c.TokenTTL}
+		clients[i] = api.Client{ID: c.ID, Tenant: c.Tenant, Scopes: c.Scopes, Audiences: c.Audiences, ActFor: c.ActFor, TokenTTL: c.TokenTTL}
 		_, _ = hex.Decode(clients[i].SecretSHA256[:], []byte(c.SecretSHA256)) // 64 hex digits, checked when it was read
 	}
 	return clients

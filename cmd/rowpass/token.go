@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func (p *program) tokenCommand() *cobra.Command {
 	issue.Flags().DurationVar(&ttl, "ttl", 0, "how long the token is good (default: issuer.token_ttl)")
 	issue.Flags().StringArrayVar(&claims, "claim", nil, "a further claim, `name=value`; JSON is taken as such, anything else as a string; may be repeated")
 	_ = issue.MarkFlagRequired("user")
-	return group("token", "Issue tokens for scripts", issue)
+	return group("token", "Issue tokens for scripts, and revoke tokens", issue, p.revokeTokenCommand())
 }
 
 // parseClaims reads name=value pairs.
@@ -71,12 +72,15 @@ func (p *program) issue(ctx context.Context, user, tenant string, g token.Grant)
 	if err := checkTenantID(tenant); err != nil {
 		return "", err
 	}
-	err = p.onDatabase(ctx, func(c Config, l logins) error {
-		ring, _, err := keys.Load(ctx, keys.NewFolder(c.Keys.Dir))
+	err = p.onState(ctx, func(c Config, state *db.State) error {
+		entry, err := findUser(ctx, state, user, tenant)
 		if err != nil {
 			return err
 		}
-		entry, err := p.findUser(ctx, c, l, user, tenant)
+		if g.Extra, err = withHook(g.Extra, entry.Claims); err != nil {
+			return err
+		}
+		ring, err := promised(ctx, c, state, g.TTL)
 		if err != nil {
 			return err
 		}
@@ -85,23 +89,54 @@ func (p *program) issue(ctx context.Context, user, tenant string, g token.Grant)
 			return err
 		}
 		g.Subject, g.Tenant = entry.UserID, entry.TenantID
-		raw, _, err = issuer.Issue(g)
-		return err
+		var claims token.Claims
+		if raw, claims, err = issuer.Issue(g); err != nil {
+			return err
+		}
+		return state.WriteEvents(ctx, []db.Event{{
+			At: claims.IssuedAt, Name: "issue", Outcome: "ok", Subject: claims.Subject, ClientID: claims.ClientID, Tenant: claims.Tenant,
+			TokenID: claims.ID, KeyID: claims.KeyID, Reason: "rowpass token issue",
+		}})
 	})
 	return raw, err
+}
+
+// withHook adds what the owner's auth.token_claims gives. The command line's own claims win, for whoever can run it could
+// also sign by hand.
+func withHook(extra map[string]any, hook json.RawMessage) (map[string]any, error) {
+	claims := map[string]any{}
+	if len(hook) > 0 {
+		if err := json.Unmarshal(hook, &claims); err != nil {
+			return nil, fmt.Errorf("reading what auth.token_claims gave: %w", err)
+		}
+	}
+	maps.Copy(claims, extra)
+	return claims, nil
+}
+
+// promised gives the ring after both it and the database have noted a life beyond the usual, so that the key stays as long,
+// and a revocation too.
+func promised(ctx context.Context, c Config, state *db.State, ttl time.Duration) (keys.Ring, error) {
+	store, err := ringStore(c, state)
+	if err != nil {
+		return keys.Ring{}, err
+	}
+	if ttl <= c.keyLimits().TokenTTL {
+		ring, _, err := keys.Load(ctx, store)
+		return ring, err
+	}
+	if err := state.PromiseTTL(ctx, ttl); err != nil {
+		return keys.Ring{}, fmt.Errorf("noting how long the token lives: %w", err)
+	}
+	return keys.Update(ctx, store, promise(ttl))
 }
 
 // maxTTL is the longest life of a token that a script may ask for. What lives longer outlives every decision about it.
 const maxTTL = 366 * 24 * time.Hour
 
-// findUser looks a user up in the directory.
-func (p *program) findUser(ctx context.Context, c Config, l logins, user, tenant string) (db.Entry, error) {
-	d, err := openDB(ctx, c, l, p.quiet())
-	if err != nil {
-		return db.Entry{}, err
-	}
-	defer d.Close()
-	entry, err := d.FindUser(ctx, user, tenant)
+// findUser looks a user up in the directory, to issue a token to the command line.
+func findUser(ctx context.Context, state *db.State, user, tenant string) (db.Entry, error) {
+	entry, err := state.FindUser(ctx, user, tenant, token.ClientCLI)
 	switch {
 	case errors.Is(err, db.ErrNotFound):
 		return entry, fmt.Errorf("there is no user %q; rowpass users list shows them", user)

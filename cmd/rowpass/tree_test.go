@@ -34,7 +34,7 @@ var seenBy = map[string][]string{
 	"github.com/go-viper":           {"rowpass/cmd/rowpass"},
 	"go.yaml.in/yaml":               {"rowpass/cmd/rowpass"},
 	"github.com/prometheus":         {"rowpass/api"},
-	"github.com/hashicorp/golang-l": {"rowpass/statement", "rowpass/token"},
+	"github.com/hashicorp/golang-l": {"rowpass/statement", "rowpass/token", "rowpass/api"},
 	"github.com/wasilibs":           {"rowpass/statement"},
 	"github.com/pganalyze":          {"rowpass/statement"},
 }

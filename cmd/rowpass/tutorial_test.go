@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -16,17 +17,29 @@ import (
 	"testing"
 
 	"rowpass/db/dbtest"
+	"rowpass/db/embedded"
 )
 
 // TestTutorial does what docs/tutorial.md says, in its order, and compares what comes out.
 func TestTutorial(t *testing.T) {
 	t.Parallel()
+	follow(t, "tutorial.md", (*reader).sql)
+}
+
+// TestIssuerPage does the same with docs/issuer.md, whose statements are the owner's on the private PostgreSQL.
+func TestIssuerPage(t *testing.T) {
+	t.Parallel()
+	follow(t, "issuer.md", (*reader).owner)
+}
+
+func follow(t *testing.T, page string, sql func(*reader, string)) {
+	t.Helper()
 	for _, program := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip("the tutorial needs ", program)
 		}
 	}
-	text, err := os.ReadFile("../../docs/tutorial.md")
+	text, err := os.ReadFile("../../docs/" + page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +53,7 @@ func TestTutorial(t *testing.T) {
 		case "yaml":
 			r.save(b.text)
 		case "sql":
-			r.sql(b.text)
+			sql(r, b.text)
 		default:
 			t.Errorf("nobody checks a block of kind %q", b.kind)
 		}
@@ -265,6 +278,17 @@ func (r *reader) sql(text string) {
 		dbtest.Exec(r.t, r.superuser, statement)
 	}
 	dbtest.Exec(r.t, r.superuser, "grant authenticated, anonymous to app_owner with admin option")
+}
+
+// owner runs statements as the owner of the private PostgreSQL that is running.
+func (r *reader) owner(text string) {
+	server, err := embedded.Attach(r.t.Context(), embedded.Config{
+		StateDir: lookup(r.environ, "ROWPASS_STATE_DIR"), Logins: []string{embeddedOwner}, Database: embeddedDatabase, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	dbtest.Exec(r.t, server.URL(embeddedOwner, embeddedDatabase), text)
 }
 
 // freePort is one that nobody listens on. It is below those that systems give away, to port 0 and to clients, so that it

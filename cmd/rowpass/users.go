@@ -10,7 +10,7 @@ import (
 )
 
 func (p *program) usersCommand() *cobra.Command {
-	return group("users", "Make and list users", p.createUserCommand(), p.listUsersCommand())
+	return group("users", "Make and list users, and give them passwords", p.createUserCommand(), p.listUsersCommand(), p.setPasswordCommand())
 }
 
 func (p *program) createUserCommand() *cobra.Command {

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"rowpass/db"
+	"rowpass/token"
+)
+
+// logout ends what the token belongs to: its session with the refresh token, and the token itself; with everywhere, all
+// sessions and tokens of its subject. It holds here when the answer is sent.
+func (a *api) logout(c echo.Context) error {
+	r := c.Request()
+	claims, err := a.claims(r)
+	if err != nil {
+		return err
+	}
+	everywhere, err := readLogout(r)
+	if err != nil {
+		return err
+	}
+	reason := ""
+	if everywhere {
+		reason = "everywhere"
+		err = a.endSessions(r, claims)
+	} else {
+		err = a.endSession(r, claims)
+	}
+	if err != nil {
+		return fmt.Errorf("logging out: %w", err)
+	}
+	a.audit(r, db.Event{
+		Name: "logout", Outcome: outcomeOK, Subject: claims.Subject, ClientID: claims.ClientID, Tenant: claims.Tenant,
+		TokenID: claims.ID, KeyID: claims.KeyID, Reason: reason,
+	})
+	noStore(c)
+	return c.NoContent(http.StatusNoContent)
+}
+
+// readLogout takes no body for an empty object.
+func readLogout(r *http.Request) (everywhere bool, err error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return false, reading(err)
+	}
+	if len(body) == 0 {
+		return false, nil
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var asked struct {
+		Everywhere bool `json:"everywhere"`
+	}
+	err = decode(r, &asked, "everywhere")
+	return asked.Everywhere, err
+}
+
+// endSession ends the session, where the token belongs to one, and the token, in one transaction.
+func (a *api) endSession(r *http.Request, claims *token.Claims) error {
+	denials := []db.Denial{denialOf(claims)}
+	if claims.SessionID != "" {
+		denials = append(denials, db.Denial{Kind: db.DenySession, Value: claims.SessionID, Reason: "logout"})
+	}
+	return a.deny(r.Context(), denials...)
+}
+
+// endSessions goes by the database's clock, which dates the sessions, and by ours, which dates the tokens. Its second step
+// repeats the first for this instance, which would only hear of it.
+func (a *api) endSessions(r *http.Request, claims *token.Claims) error {
+	if err := a.State.EndSessions(r.Context(), claims.Subject); err != nil {
+		return err
+	}
+	return a.deny(r.Context(), denialOf(claims), db.Denial{
+		Kind: db.DenySubject, Value: claims.Subject, IssuedBefore: a.Now(), Reason: "logout everywhere",
+	})
+}
+
+// denialOf is of one token, for as long as anybody would take it.
+func denialOf(claims *token.Claims) db.Denial {
+	return db.Denial{Kind: db.DenyID, Value: claims.ID, Until: claims.Expiry.Add(token.Leeway), Reason: "logout"}
+}

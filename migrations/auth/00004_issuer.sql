@@ -1,0 +1,213 @@
+-- +goose Up
+-- What rowpass keeps for itself as an issuer. No caller is granted any of it, and nothing here is a caller's to call.
+
+-- limit_time gives the rest of the transaction's statements so much time each. It is a function because set_config itself may
+-- have been taken from everybody.
+-- +goose StatementBegin
+create function rowpass.limit_time(milliseconds bigint) returns void
+  language sql security definer
+  begin atomic
+    select set_config('statement_timeout', milliseconds::text, true);
+  end;
+-- +goose StatementEnd
+
+-- state is one row. Denials are kept until the last token that they can mean is out of date: longest_ttl is how long the
+-- longest-lived token was good. It starts at the default of issuer.token_ttl.
+create table rowpass.state (
+  single boolean primary key default true check (single),
+  denials_version bigint not null default 0,
+  longest_ttl interval not null default '15 minutes'
+);
+insert into rowpass.state default values;
+
+-- The ring's document holds private keys, wrapped with a secret that the database does not have.
+create table rowpass.ring (
+  single boolean primary key default true check (single),
+  document bytea not null check (octet_length(document) <= 1048576),
+  version bigint not null,
+  changed_at timestamptz not null default now()
+);
+
+-- A denial's version is NULL until somebody reads it: see number_denials.
+create table rowpass.denials (
+  kind text not null check (kind in ('jti', 'sub', 'tenant_id', 'client_id', 'kid', 'sid', 'all')),
+  value text not null constraint denials_value_check check (octet_length(value) <= 2048 and (kind = 'all') = (value = '')),
+  issued_before timestamptz,
+  until timestamptz not null,
+  reason text not null default '',
+  version bigint,
+  primary key (kind, value)
+);
+create index denials_version_idx on rowpass.denials (version);
+create index denials_unnumbered_idx on rowpass.denials (kind) where version is null;
+create index denials_until_idx on rowpass.denials (until);
+
+-- A family is a session: the refresh tokens that followed one another from one login.
+create table rowpass.refresh_families (
+  id text primary key,
+  client_id text not null,
+  subject text not null,
+  tenant text not null,
+  scope text not null,
+  audience text[] not null,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  ended_at timestamptz
+);
+create index refresh_families_subject_idx on rowpass.refresh_families (subject);
+create index refresh_families_expires_at_idx on rowpass.refresh_families (expires_at);
+create index refresh_families_ended_at_idx on rowpass.refresh_families (ended_at) where ended_at is not null;
+
+-- Tokens are kept as their SHA-256. A used one has the salt that its successor was made with, which is of no use without the
+-- token itself.
+create table rowpass.refresh_tokens (
+  hash bytea primary key,
+  family_id text not null references rowpass.refresh_families (id) on delete cascade,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  used_at timestamptz,
+  salt bytea
+);
+create index refresh_tokens_family_id_idx on rowpass.refresh_tokens (family_id);
+create index refresh_tokens_expires_at_idx on rowpass.refresh_tokens (expires_at);
+
+create table rowpass.audit (
+  id uuid primary key,
+  at timestamptz not null,
+  event text not null,
+  outcome text not null,
+  subject text not null,
+  client_id text not null,
+  tenant text not null,
+  token_id text not null,
+  key_id text not null,
+  address text not null,
+  request_id text not null,
+  reason text not null
+);
+create index audit_at_idx on rowpass.audit (at);
+
+revoke all on rowpass.state, rowpass.ring, rowpass.denials, rowpass.refresh_families, rowpass.refresh_tokens, rowpass.audit
+  from public;
+
+-- deny makes tokens void before their time, and ends the sessions whose refresh tokens would replace them: those of before
+-- "before" and of the minute behind it, which is what clocks may differ by. A subject's sessions are denied one by one as
+-- well, whatever an instance's clock has written into their tokens. Where the same was denied already, both denials hold.
+-- +goose StatementBegin
+create function rowpass.deny(of_kind text, of_value text, before timestamptz, till timestamptz, why text) returns boolean
+  language sql
+  begin atomic
+    insert into rowpass.denials as d (kind, value, issued_before, until, reason)
+    select denied.kind, denied.value, denied.issued_before,
+      coalesce(till, greatest(now(), before) + longest_ttl + interval '1 minute'), why
+    from rowpass.state, lateral (
+      select of_kind, of_value, before
+      union all
+      select 'sid', f.id, null from rowpass.refresh_families f
+      where of_kind = 'sub' and f.subject = of_value and f.ended_at is null
+        and (before is null or f.created_at <= before + interval '1 minute')
+    ) as denied (kind, value, issued_before)
+    on conflict (kind, value) do update set version = null, reason = excluded.reason,
+      until = greatest(d.until, excluded.until),
+      issued_before = case when d.issued_before is not null and excluded.issued_before is not null
+        then greatest(d.issued_before, excluded.issued_before) end;
+    update rowpass.refresh_families set ended_at = now()
+    where of_kind = 'sid' and id = of_value and ended_at is null;
+    update rowpass.refresh_families set ended_at = now()
+    where of_kind = 'sub' and subject = of_value and ended_at is null
+      and (before is null or created_at <= before + interval '1 minute');
+    update rowpass.refresh_families set ended_at = now()
+    where of_kind in ('client_id', 'tenant_id', 'all') and ended_at is null
+      and (before is null or created_at <= before + interval '1 minute')
+      and case of_kind when 'client_id' then client_id = of_value when 'tenant_id' then tenant = of_value else true end;
+    select true;
+  end;
+-- +goose StatementEnd
+
+-- number_denials gives the denials that nobody has read yet their version. It sees what is committed, and one of several at
+-- a time does it: so whoever has read up to a version misses nothing, in whatever order the transactions end, and whoever
+-- denies something waits for nobody.
+-- +goose StatementBegin
+create function rowpass.number_denials() returns void
+  language plpgsql
+as $$
+declare
+  next bigint;
+begin
+  if not exists (select from rowpass.denials where version is null) then
+    return;
+  end if;
+  select denials_version + 1 into next from rowpass.state for update;
+  update rowpass.denials d set version = next
+  from (select kind, value from rowpass.denials where version is null for update skip locked) fresh
+  where d.kind = fresh.kind and d.value = fresh.value;
+  if found then
+    update rowpass.state set denials_version = next;
+  end if;
+end
+$$;
+-- +goose StatementEnd
+
+-- tell wakes the instances at the end of the transaction. Numbering a denial is nothing to wake them for.
+-- +goose StatementBegin
+create function rowpass.tell() returns trigger
+  language plpgsql
+as $$
+begin
+  notify rowpass;
+  return null;
+end
+$$;
+-- +goose StatementEnd
+create trigger tell after insert or update of until, issued_before on rowpass.denials
+  for each statement execute function rowpass.tell();
+create trigger tell after insert or update on rowpass.ring
+  for each statement execute function rowpass.tell();
+
+-- token_claims is for the owner to replace: the object that it returns is added to the tokens that are issued for "user", the
+-- subject, to client. "user" is NULL where the client gets a token in its own name. It runs as the owner, for a second at
+-- most, and may be asked twice for one token; an error refuses the token.
+create function auth.token_claims("user" text, client text) returns jsonb
+  language sql stable
+  return '{}'::jsonb;
+
+-- This is how rowpass asks it. Whatever goes wrong in it is SQLSTATE RP001, with its own words for the log.
+-- +goose StatementBegin
+create function rowpass.token_claims("user" text, client text) returns jsonb
+  language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+  claims jsonb;
+begin
+  begin
+    claims := coalesce(auth.token_claims("user", client), '{}');
+  exception
+    when others or query_canceled or assert_failure then
+      raise exception using errcode = 'RP001', message = format('auth.token_claims: %s (SQLSTATE %s)', sqlerrm, sqlstate);
+  end;
+  if jsonb_typeof(claims) <> 'object' or octet_length(claims::text) > 8192 then
+    raise exception using errcode = 'RP001',
+      message = format('auth.token_claims: returned a JSON %s of %s bytes; an object of at most 8192 is wanted',
+        jsonb_typeof(claims), octet_length(claims::text));
+  end if;
+  return claims;
+end
+$$;
+-- +goose StatementEnd
+
+revoke all on function rowpass.limit_time(bigint), rowpass.deny(text, text, timestamptz, timestamptz, text), rowpass.number_denials(),
+  rowpass.tell(), auth.token_claims(text, text), rowpass.token_claims(text, text) from public;
+
+-- +goose Down
+drop function rowpass.token_claims(text, text);
+drop function if exists auth.token_claims(text, text);
+drop function rowpass.number_denials();
+drop function rowpass.deny(text, text, timestamptz, timestamptz, text);
+drop table rowpass.audit;
+drop table rowpass.refresh_tokens;
+drop table rowpass.refresh_families;
+drop table rowpass.denials;
+drop table rowpass.ring;
+drop table rowpass.state;
+drop function rowpass.tell();
+drop function rowpass.limit_time(bigint);
