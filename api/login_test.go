@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -273,6 +274,17 @@ func TestGuessesAtOnceCountOneByOne(t *testing.T) {
 	if diff := cmp.Diff(map[int]int{401: limit, 429: guesses - limit}, statuses); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestWhoHangsUpHasHadAGuess sends a request that nobody waits for, so that the answer cannot be what counts.
+func TestWhoHangsUpHasHadAGuess(t *testing.T) {
+	s := newDoor(t, limited(api.Limits{LoginPerAccount: 1}, newClock()))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://localhost/api/login", strings.NewReader(loginBody("member@acme.example", "wrong password", "")))
+	r.Header.Set("Content-Type", "application/json")
+	s.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
+	s.login("member@acme.example", password, "").check(t, 429, nil, nil)
 }
 
 func TestLoginFollowsALogoutEverywhereAtOnce(t *testing.T) {
