@@ -138,8 +138,7 @@ func (s *server) discovered(path string) (m metadata) {
 // TestDiscoveryIsTrue holds each thing that the documents say to what happens, where the world knows the server by a path.
 func TestDiscoveryIsTrue(t *testing.T) {
 	const publicURL = "https://rows.example/of/mine"
-	var s *server
-	s = newDoor(t, reachedAs(t, publicURL, nil))
+	s := newDoor(t, reachedAs(t, publicURL, nil))
 	s.ring = must(s.ring.Add(must(keys.Generate("RS256", time.Now()))(t), keys.Standby, time.Now()))(t)
 	m := s.discovered(providerDocument)
 

@@ -24,6 +24,9 @@ func (a *api) demoToken(c echo.Context) error {
 		return err
 	}
 	raw, claims, err := a.issue(c.Request(), g)
+	if errors.Is(err, token.ErrRevoked) {
+		return errDenied
+	}
 	if err != nil {
 		return err
 	}

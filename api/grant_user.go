@@ -32,7 +32,7 @@ func (a *api) userToken(r *http.Request, client Client, form url.Values) (tokenA
 		raw, claims, err := a.issue(r, g)
 		return answerWith(raw, claims), err
 	}
-	session, err := a.startSession(r.Context(), g)
+	session, err := a.startSession(r.Context(), g, a.State.StartFamily)
 	if err != nil {
 		return tokenAnswer{}, err
 	}

@@ -53,6 +53,9 @@ func (a *api) record(r *http.Request, name string, c token.Claims) {
 	})
 }
 
+// errDenied is for those who bring no token themselves.
+var errDenied = fmt.Errorf("%w: tokens of this user are revoked for the time being", errRole)
+
 // patience is how many seconds a token may wait for a denial to be over.
 const patience = 2
 

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/labstack/echo/v4"
@@ -113,14 +115,19 @@ func (a *api) logIn(r *http.Request, asked loginRequest) (tokenAnswer, error) {
 	if err != nil {
 		return tokenAnswer{}, err
 	}
-	session, err := a.startSession(r.Context(), grant)
+	session, err := a.startSession(r.Context(), grant, func(ctx context.Context, f db.Family, ttl time.Duration) (string, db.Family, error) {
+		return a.State.StartLogin(ctx, entry, f, ttl)
+	})
+	if errors.Is(err, db.ErrNotFound) {
+		return tokenAnswer{}, errLogin
+	}
 	if err != nil {
 		return tokenAnswer{}, err
 	}
 	grant.SessionID = session.Family.ID
 	raw, claims, err := a.issue(r, grant)
 	if errors.Is(err, token.ErrRevoked) {
-		return tokenAnswer{}, fmt.Errorf("%w: tokens of this user are revoked for the time being", errRole)
+		return tokenAnswer{}, errDenied
 	}
 	if err != nil {
 		return tokenAnswer{}, err

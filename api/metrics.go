@@ -57,6 +57,11 @@ func (m *Metrics) Watch(d *db.DB) {
 	})
 }
 
+// WatchAudit adds how much of the audit is not written yet.
+func (m *Metrics) WatchAudit(audit *db.Audit) {
+	m.gauge("rowpass_audit_pending", "Events of the audit that wait to be written.", func() float64 { return float64(audit.Pending()) })
+}
+
 // WatchDenied adds how long the deny-list is.
 func (m *Metrics) WatchDenied(denied *token.DenyList) {
 	m.gauge("rowpass_denied_tokens", "Entries of the deny-list: tokens, and kinds of tokens, that are refused before they expire.", func() float64 {

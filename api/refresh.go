@@ -24,10 +24,13 @@ type RefreshConfig struct {
 // whether it was worth stealing.
 var errRefreshToken = refuse("invalid_grant", "the refresh token is unknown, out of date, revoked, used before, or another client's; ask the user to log in again")
 
+// starting is how the database starts a family.
+type starting func(context.Context, db.Family, time.Duration) (string, db.Family, error)
+
 // startSession begins a family of refresh tokens, whose ID is the sid of every access token that comes with them.
-func (a *api) startSession(ctx context.Context, g token.Grant) (db.Refreshed, error) {
+func (a *api) startSession(ctx context.Context, g token.Grant, start starting) (db.Refreshed, error) {
 	now := a.Now()
-	refresh, family, err := a.State.StartFamily(ctx, db.Family{
+	refresh, family, err := start(ctx, db.Family{
 		ClientID: g.ClientID, Subject: g.Subject, Tenant: g.Tenant, Scope: g.Scope, Audience: g.Audience,
 		ExpiresAt: now.Add(a.Refresh.MaxAge),
 	}, a.Refresh.TTL)

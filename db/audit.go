@@ -154,6 +154,13 @@ func (a *Audit) Record(e Event) {
 	}
 }
 
+// Pending is how many events wait to be written.
+func (a *Audit) Pending() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.queue)
+}
+
 func (a *Audit) push(r recorded) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -17,6 +17,8 @@ type Entry struct {
 	Email    string
 	Role     string          // in the tenant: member or admin
 	Claims   json.RawMessage // an object: what auth.token_claims adds to a token for the client that asked; nil or {}: nothing
+
+	password string // as hash, where CheckPassword found it right: StartLogin asks whether it still is
 }
 
 // FindUser looks a user up by id or e-mail address, within a tenant or, with an empty one, in all, and asks
@@ -46,7 +48,10 @@ func (s *State) entry(ctx context.Context, found string, args ...any) (Entry, er
 		from ` + found
 	var entries []Entry
 	err := s.askHook(ctx, asked{query, args, func(rows pgx.Rows) (err error) {
-		entries, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Entry])
+		entries, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Entry, err error) {
+			err = row.Scan(&e.UserID, &e.TenantID, &e.Email, &e.Role, (*[]byte)(&e.Claims))
+			return e, err
+		})
 		return err
 	}})
 	switch {

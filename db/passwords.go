@@ -35,8 +35,9 @@ func (s *State) SetPassword(ctx context.Context, userID, password string) error 
 		with written as (
 			insert into rowpass.passwords as p (user_id, hash) values ($1::uuid, $2::text)
 			on conflict (user_id) do update set hash = excluded.hash, changed_at = now()
+			returning user_id -- first this, which waits for log-ins that are under way, then the end of what they began
 		)
-		select rowpass.deny('sub', $1::uuid::text, clock_timestamp(), null, 'the password was changed')`
+		select rowpass.deny('sub', user_id::text, clock_timestamp(), null, 'the password was changed') from written`
 	err = s.ask(ctx, asked{query: query, args: []any{userID, h.String()}})
 	if sqlState(err) == foreignKeyViolation {
 		return ErrNotFound
@@ -62,9 +63,11 @@ func (s *State) CheckPassword(ctx context.Context, email, tenant, password, clie
 		return Entry{}, ErrNotFound
 	}
 	if !stored.hash.current() {
-		s.rehash(ctx, stored, password)
+		stored.hash = s.rehash(ctx, stored, password)
 	}
-	return s.FindUser(ctx, stored.userID, tenant, client)
+	entry, err := s.FindUser(ctx, stored.userID, tenant, client)
+	entry.password = stored.hash.String()
+	return entry, err
 }
 
 // storedPassword is what there is to compare with: for whoever has none a hash that nothing fits.
@@ -95,8 +98,9 @@ func (s *State) storedHash(ctx context.Context, email, tenant string) (storedPas
 	return storedPassword{found[0].UserID, h}, nil
 }
 
-// rehash replaces a hash that was made with other parameters. The login holds without it.
-func (s *State) rehash(ctx context.Context, stored storedPassword, password string) {
+// rehash replaces a hash that was made with other parameters, and gives the one that is stored then. The login holds
+// without it.
+func (s *State) rehash(ctx context.Context, stored storedPassword, password string) passwordHash {
 	const query = `update rowpass.passwords set hash = $3::text where user_id = $1::uuid and hash = $2::text`
 	h := newHash()
 	var err error
@@ -105,7 +109,9 @@ func (s *State) rehash(ctx context.Context, stored storedPassword, password stri
 	}
 	if err != nil {
 		s.log.WarnContext(ctx, "hashing a password with newer parameters", "sub", stored.userID, "err", err)
+		return stored.hash
 	}
+	return h
 }
 
 // hashingPlaces bounds memory and time that passwords take from everything else.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/argon2"
@@ -244,5 +245,49 @@ func TestPasswordsAreHashedAFewAtATime(t *testing.T) {
 	wg.Wait()
 	if diff := cmp.Diff(100, said["busy"]+said["the truth"]); diff != "" || said["the truth"] == 0 {
 		t.Errorf("%v", said)
+	}
+}
+
+// TestALogInMeetsANewPassword has a log-in begin with the old password while the new one is set: in whatever order they end,
+// no session of the old password goes on.
+func TestALogInMeetsANewPassword(t *testing.T) {
+	s := openState(t, dbtest.New(t))
+	family := db.Family{ClientID: clientName, Subject: memberID, ExpiresAt: time.Now().Add(time.Hour)}
+	for round := range 20 {
+		setPassword(t, s, memberID)
+		entry, err := s.CheckPassword(t.Context(), "member@acme.example", "", password, clientName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if round == 0 { // nobody interferes
+			if _, _, err := s.StartLogin(t.Context(), entry, family, time.Hour); err != nil {
+				t.Fatalf("with the password as it was checked: %v", err)
+			}
+		}
+		var begun []string
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				token, _, err := s.StartLogin(t.Context(), entry, family, time.Hour)
+				if errors.Is(err, db.ErrNotFound) {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				begun = append(begun, token)
+			}
+		}()
+		if err := s.SetPassword(t.Context(), memberID, "another horse"); err != nil {
+			t.Fatal(err)
+		}
+		<-ended
+		for _, token := range begun {
+			if _, err := s.LookUpRefresh(t.Context(), token, clientName); !errors.Is(err, db.ErrNotFound) {
+				t.Fatalf("a session of the old password goes on: %v", err)
+			}
+		}
 	}
 }

@@ -43,10 +43,23 @@ func (f *Family) columns() []any {
 // StartFamily begins a session and returns its first refresh token, which is good for ttl, but not beyond f.ExpiresAt. ID
 // and CreatedAt are given here.
 func (s *State) StartFamily(ctx context.Context, f Family, ttl time.Duration) (token string, started Family, err error) {
+	return s.startFamily(ctx, f, ttl, "", "")
+}
+
+// StartLogin is StartFamily for a user whose password was just checked. ErrNotFound where it has been changed since: what
+// ends the sessions of before must not miss this one.
+func (s *State) StartLogin(ctx context.Context, e Entry, f Family, ttl time.Duration) (token string, started Family, err error) {
+	return s.startFamily(ctx, f, ttl, e.UserID, e.password)
+}
+
+func (s *State) startFamily(ctx context.Context, f Family, ttl time.Duration, userID, password string) (token string, started Family, err error) {
 	const query = `
-		with f as (
+		with unchanged as (
+			select from rowpass.passwords where user_id = nullif($10::text, '')::uuid and hash = $11::text for share
+		), f as (
 			insert into rowpass.refresh_families as f (id, client_id, subject, tenant, scope, audience, expires_at)
-			values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text[], $7::timestamptz)
+			select $1::text, $2::text, $3::text, $4::text, $5::text, $6::text[], $7::timestamptz
+			where $10::text = '' or exists (select from unchanged)
 			on conflict (id) do update set id = excluded.id -- only where this is sent twice
 			returning ` + familyColumns + `
 		), first as (
@@ -60,6 +73,7 @@ func (s *State) StartFamily(ctx context.Context, f Family, ttl time.Duration) (t
 	audience := append([]string{}, f.Audience...)
 	err = s.ask(ctx, asked{query, []any{
 		rand.Text(), f.ClientID, f.Subject, f.Tenant, f.Scope, audience, f.ExpiresAt, secret.hash(), ttl.Milliseconds(),
+		userID, password,
 	}, one(started.columns()...)})
 	if err != nil {
 		return "", Family{}, err

@@ -308,6 +308,8 @@ func (s *service) handler() (http.Handler, *api.Metrics, error) {
 	}
 	metrics := api.NewMetrics(version)
 	metrics.Watch(s.db)
+	metrics.WatchDenied(s.denied)
+	metrics.WatchAudit(s.audit)
 	return api.New(api.Config{
 		DB: s.db, State: s.state, Issuer: issuer, Verifier: verifier, Denied: s.denied, Ring: s.ring.Ring, JWKSMaxAge: c.Keys.JWKSMaxAge,
 		PublicURL: c.PublicURL, Login: c.Issuer.PasswordLogin, Limits: api.Limits(c.Limits), Audit: s.audit, Clients: apiClients(c.Clients),
