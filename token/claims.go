@@ -27,6 +27,7 @@ type Claims struct {
 	NotBefore time.Time // nbf; zero where the token has none
 	Expiry    time.Time // exp: refused from here on, give or take the leeway
 	KeyID     string    // the kid of the key that verified it
+	Provider  string    // whose token it is, as the configuration names it; "" where it is ours
 
 	// JSON is the whole claim set, written again from what was verified as Object.JSON says: one object of at most
 	// 8 KiB and 16 levels, without white space. Whoever reads it finds what the fields above say and nothing else.

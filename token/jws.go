@@ -16,7 +16,7 @@ const (
 
 // JWS is a token's outer form, checked strictly, and its header, which nobody has vouched for yet.
 type JWS struct {
-	Algorithm string // one of keys.Algorithms; it only ever is compared with the key's own
+	Algorithm string // one of keys.VerifyAlgorithms; it only ever is compared with the key's own
 	KeyID     string // kid: looked up in a set of keys, never part of a path, a query or an address; "" where there is none
 	Type      string // typ as it came; "" where there is none
 	raw       string
@@ -83,13 +83,31 @@ func header(raw string, data []byte) (JWS, error) {
 			return JWS{}, invalid("header: %s is not a string", m.name)
 		}
 	}
-	if !slices.Contains(keys.Algorithms(), j.Algorithm) {
-		return JWS{}, invalid("header: alg is not one of ES256, RS256, EdDSA")
+	if j.Algorithm == "Ed25519" { // the same by its newer name (RFC 9864, section 2.2)
+		j.Algorithm = keys.EdDSA
+	}
+	if !slices.Contains(keys.VerifyAlgorithms(), j.Algorithm) {
+		return JWS{}, invalid("header: alg is not one of %s", strings.Join(keys.VerifyAlgorithms(), ", "))
 	}
 	if len(j.KeyID) > maxKeyID {
 		return JWS{}, invalid("header: kid has more than %d bytes", maxKeyID)
 	}
 	return j, nil
+}
+
+// issuer is the iss that the payload claims, which nobody has vouched for; "" where it cannot be read.
+func (j JWS) issuer() string {
+	part, _, _ := strings.Cut(j.raw[strings.IndexByte(j.raw, '.')+1:], ".")
+	data, err := decodePart(part)
+	if err != nil {
+		return ""
+	}
+	o, err := ParseObject(data)
+	if err != nil {
+		return ""
+	}
+	issuer, _, _ := o.text("iss")
+	return issuer
 }
 
 // Payload verifies the signature with k and gives what was signed, whatever it is. The header's alg must be k's own.

@@ -165,7 +165,6 @@ func TestCookbook(t *testing.T) {
 		{"jws_4_1.rsa_v15_signature.json", ""},
 		{"curve25519_jws.json", ""},
 		{"jws_4_2.rsa-pss_signature.json", "alg is not one of"},
-		{"jws_4_3.ecdsa_signature.json", "alg is not one of"},
 		{"jws_4_4.hmac-sha2_integrity_protection.json", "alg is not one of"},
 		{"jws_4_5.signature_with_detached_content.json", "alg is not one of"},
 		{"jws_4_7.protecting_content_only.json", "not a JSON object"},
@@ -203,7 +202,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if !slices.Contains(keys.Algorithms(), j.Algorithm) || len(j.KeyID) > 128 {
+		if !slices.Contains(keys.VerifyAlgorithms(), j.Algorithm) || len(j.KeyID) > 128 {
 			t.Fatalf("%+v", j)
 		}
 		parts := strings.Split(raw, ".")
@@ -215,7 +214,7 @@ func FuzzParse(f *testing.F) {
 		}
 		var header map[string]any
 		data, _ := base64.RawURLEncoding.DecodeString(parts[0])
-		if err := json.Unmarshal(data, &header); err != nil || header["alg"] != j.Algorithm || header["crit"] != nil {
+		if err := json.Unmarshal(data, &header); err != nil || header["alg"] != j.Algorithm && header["alg"] != "Ed25519" || header["crit"] != nil {
 			t.Fatalf("%s, %v", data, err)
 		}
 		if _, err := j.Payload(forger.key); err != nil && !errors.Is(err, token.ErrInvalid) {

@@ -35,6 +35,9 @@ type VerifierConfig struct {
 	CacheSize int              // tokens remembered as verified, each a few KB; 0 is 4096, below 0 none
 	Denied    *DenyList        // what was revoked, asked at each token; nil: nothing
 
+	// Providers are whose tokens are taken beside ours, asked at each token; nil: nobody's.
+	Providers func() Providers
+
 	// Renew reads the ring again, where a token names a key that it lacks: another instance may have been faster. It is
 	// asked once in a second at most, whatever strangers send. Nil: what Ring says is all there is.
 	Renew func(context.Context)
@@ -52,10 +55,20 @@ type Verifier struct {
 // digest is the SHA-256 of a token's whole text.
 type digest [sha256.Size]byte
 
-// verified is a token that passed every check, and the key that it did so with.
+// verified is a token that passed every check, and the key that it did so with: ours, or a provider's.
 type verified struct {
-	claims *Claims
-	key    keys.Key
+	claims   *Claims
+	key      keys.Key
+	provider *Provider // nil: the token is ours
+	foreign  keys.PublicKey
+}
+
+// leeway is how far the clock of the token's issuer may be from ours.
+func (k verified) leeway(ours time.Duration) time.Duration {
+	if k.provider != nil {
+		return k.provider.Leeway
+	}
+	return ours
 }
 
 // NewVerifier checks cfg.
@@ -90,7 +103,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(c.Audience, v.cfg.Audience) {
+	if c.Provider == "" && !slices.Contains(c.Audience, v.cfg.Audience) {
 		return nil, invalid("claims: aud does not name this service")
 	}
 	return c, nil
@@ -112,7 +125,7 @@ func (v *Verifier) Inspect(ctx context.Context, raw string) (*Claims, error) {
 			return nil, err
 		}
 	}
-	if err := v.checkTimes(known.claims); err != nil {
+	if err := v.checkTimes(known.claims, known.leeway(v.cfg.Leeway)); err != nil {
 		v.forget(id)
 		return nil, err
 	}
@@ -134,12 +147,18 @@ func (v *Verifier) open(ctx context.Context, raw string, ring keys.Ring) (verifi
 	if err != nil {
 		return verified{}, err
 	}
+	key, ok := ring.Find(j.KeyID)
+	if !ok {
+		if p := v.provider(j); p != nil {
+			return p.open(ctx, j)
+		}
+	}
 	if err := checkType(j.Type); err != nil {
 		return verified{}, err
 	}
-	key, ok := ring.Find(j.KeyID)
-	if !ok && v.renew(ctx) {
-		key, ok = v.cfg.Ring().Find(j.KeyID)
+	if !ok {
+		v.renew(ctx)
+		key, ok = v.cfg.Ring().Find(j.KeyID) // somebody else may have renewed it, too
 	}
 	if !ok {
 		return verified{}, invalid("header: kid names no key of ours")
@@ -156,7 +175,16 @@ func (v *Verifier) open(ctx context.Context, raw string, ring keys.Ring) (verifi
 	if c.Issuer != v.cfg.Issuer {
 		return verified{}, invalid("claims: iss is not this service")
 	}
-	return verified{c, key}, nil
+	return verified{claims: c, key: key}, nil
+}
+
+// provider is whom the token names as its issuer, before anybody has vouched for it: it chooses by whose keys the token is
+// verified, and nothing else.
+func (v *Verifier) provider(j JWS) *Provider {
+	if v.cfg.Providers == nil {
+		return nil
+	}
+	return v.cfg.Providers().byIssuer[j.issuer()]
 }
 
 const (
@@ -164,26 +192,22 @@ const (
 	renewTimeout = 5 * time.Second
 )
 
-// renew tells whether the ring may be newer than when the caller looked. Those who come while it is read wait for it. It
-// goes on if the request that began it is given up: others wait for it too.
-func (v *Verifier) renew(ctx context.Context) bool {
+// renew has the ring read again, unless that was done just now. Those who come while it is read wait for it. It goes on if
+// the request that began it is given up: others wait for it too.
+func (v *Verifier) renew(ctx context.Context) {
 	if v.cfg.Renew == nil {
-		return false
+		return
 	}
 	came := v.cfg.Now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.renewed.Before(came) {
-		return true
-	}
 	if came.Sub(v.renewed) < renewEvery {
-		return false
+		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewTimeout)
 	defer cancel()
 	v.cfg.Renew(ctx)
 	v.renewed = v.cfg.Now()
-	return true
 }
 
 // checkType is RFC 9068 section 4: an ID token, and anything else that a key of ours may have signed, is no access token.
@@ -195,12 +219,12 @@ func checkType(typ string) error {
 }
 
 // checkTimes is RFC 7519 sections 4.1.4 to 4.1.6, with the leeway on the token's side.
-func (v *Verifier) checkTimes(c *Claims) error {
+func (v *Verifier) checkTimes(c *Claims, leeway time.Duration) error {
 	now := v.cfg.Now()
-	if !now.Before(c.Expiry.Add(v.cfg.Leeway)) {
+	if !now.Before(c.Expiry.Add(leeway)) {
 		return untimely(ErrExpired, "exp", c.Expiry, now)
 	}
-	latest := now.Add(v.cfg.Leeway)
+	latest := now.Add(leeway)
 	if c.NotBefore.After(latest) {
 		return untimely(ErrNotYetValid, "nbf", c.NotBefore, now)
 	}
@@ -219,8 +243,16 @@ func (v *Verifier) recall(id digest, ring keys.Ring) (verified, bool) {
 	if !ok {
 		return verified{}, false
 	}
+	return known, v.stands(known, ring)
+}
+
+// stands says whether the key that verified a token is still one that may.
+func (v *Verifier) stands(known verified, ring keys.Ring) bool {
+	if p := known.provider; p != nil {
+		return v.cfg.Providers().byIssuer[known.claims.Issuer] == p && p.Keys.Set().Holds(known.foreign)
+	}
 	key, ok := ring.Find(known.key.ID())
-	return known, ok && key.Equal(known.key)
+	return ok && key.Equal(known.key)
 }
 
 func (v *Verifier) remember(id digest, known verified) {
