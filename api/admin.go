@@ -19,13 +19,14 @@ import (
 
 // AdminConfig is what the admin listener reports on. Every field is required.
 type AdminConfig struct {
-	DB       *db.DB
-	State    *db.State
-	Ring     func() keys.Ring
-	Metrics  *Metrics
-	Log      *slog.Logger
-	Finding  func() string // what would stop a start now; "" where nothing does
-	Draining func() bool   // true once the process has been told to stop
+	DB        *db.DB
+	State     *db.State
+	Ring      func() keys.Ring
+	Metrics   *Metrics
+	Log       *slog.Logger
+	Finding   func() string // what would stop a start now; "" where nothing does
+	Following func() string // what keeps this instance from hearing of new keys and revocations; "" where nothing does
+	Draining  func() bool   // true once the process has been told to stop
 }
 
 const (
@@ -48,7 +49,7 @@ func NewAdmin(c AdminConfig) http.Handler {
 func (c AdminConfig) ready(ctx echo.Context) error {
 	reqCtx, cancel := context.WithTimeout(ctx.Request().Context(), readyTimeout)
 	defer cancel()
-	parts := map[string]string{"database": "ok", "seal": "ok", "clock": "ok", "policies": "ok", "keys": "ok", "process": "ok"}
+	parts := map[string]string{"database": "ok", "seal": "ok", "clock": "ok", "policies": "ok", "keys": "ok", "following": "ok", "process": "ok"}
 	status := http.StatusOK
 	fault := func(part, text string) {
 		parts[part], status = text, http.StatusServiceUnavailable
@@ -68,6 +69,9 @@ func (c AdminConfig) ready(ctx echo.Context) error {
 	}
 	if finding := c.Finding(); finding != "" {
 		fault("policies", finding)
+	}
+	if c.Following() != "" {
+		fault("following", "new keys or revocations do not reach this instance; the log says why")
 	}
 	if c.Draining() {
 		fault("process", "stopping")

@@ -127,11 +127,11 @@ func TestLogHasOneLineWithTheCause(t *testing.T) {
 
 func TestAdminListenerTellsHowItIs(t *testing.T) {
 	s := newServer(t, options{})
-	draining, ring, finding := false, s.ring, ""
+	draining, ring, finding, following := false, s.ring, "", ""
 	metrics := api.NewMetrics("1.2.3")
 	metrics.Watch(s.db)
 	admin := httptest.NewServer(api.NewAdmin(api.AdminConfig{
-		DB: s.db, State: s.state, Ring: func() keys.Ring { return ring }, Metrics: metrics, Log: slog.New(slog.DiscardHandler), Finding: func() string { return finding }, Draining: func() bool { return draining },
+		DB: s.db, State: s.state, Ring: func() keys.Ring { return ring }, Metrics: metrics, Log: slog.New(slog.DiscardHandler), Finding: func() string { return finding }, Following: func() string { return following }, Draining: func() bool { return draining },
 	}))
 	defer admin.Close()
 	s.Server.URL = admin.URL
@@ -142,7 +142,9 @@ func TestAdminListenerTellsHowItIs(t *testing.T) {
 	s.do(request{path: "/readyz"}).check(t, 503, []string{`"ready":false`, `"process":"stopping"`, `"keys":"ok"`}, nil)
 	draining, finding = false, "table public.later has no row-level security"
 	s.do(request{path: "/readyz"}).check(t, 503, []string{`"policies":"table public.later`}, nil)
-	finding, ring = "", keys.Ring{}
+	finding, following = "", "keys stay as they were: reading ring: wrapped"
+	s.do(request{path: "/readyz"}).check(t, 503, []string{`"following":"new keys or revocations do not reach this instance`}, []string{"wrapped"})
+	following, ring = "", keys.Ring{}
 	s.do(request{path: "/readyz"}).check(t, 503, []string{`rowpass keys generate`}, nil)
 	ring = s.ring
 	s.db.Close()
@@ -180,7 +182,7 @@ func (s *server) metricsText(t *testing.T, f func()) string {
 	t.Helper()
 	f()
 	admin := httptest.NewServer(api.NewAdmin(api.AdminConfig{
-		DB: s.db, State: s.state, Ring: func() keys.Ring { return s.ring }, Metrics: s.metrics, Log: slog.New(slog.DiscardHandler), Finding: noFinding, Draining: func() bool { return false },
+		DB: s.db, State: s.state, Ring: func() keys.Ring { return s.ring }, Metrics: s.metrics, Log: slog.New(slog.DiscardHandler), Finding: noFinding, Following: noFinding, Draining: func() bool { return false },
 	}))
 	defer admin.Close()
 	public := s.URL

@@ -57,7 +57,7 @@ func TestVoidSealKeyIsToldWithItsCure(t *testing.T) {
 	void := newServer(t, options{database: &s.database, sealKey: key})
 	void.do(request{path: "/api/users", token: void.token(acmeMember, acme)}).check(t, 503, []string{"seal_refused"}, []string{acmeMember})
 	admin := httptest.NewServer(api.NewAdmin(api.AdminConfig{
-		DB: void.db, State: void.state, Ring: func() keys.Ring { return void.ring }, Metrics: void.metrics, Log: slog.New(slog.DiscardHandler), Finding: noFinding, Draining: func() bool { return false },
+		DB: void.db, State: void.state, Ring: func() keys.Ring { return void.ring }, Metrics: void.metrics, Log: slog.New(slog.DiscardHandler), Finding: noFinding, Following: noFinding, Draining: func() bool { return false },
 	}))
 	defer admin.Close()
 	void.URL = admin.URL

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -11,11 +12,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// StateConfig says how to reach what rowpass keeps for itself. Every field is required.
+// StateConfig says how to reach what rowpass keeps for itself. Every field but MaxConns is required.
 type StateConfig struct {
 	URL           string        // the service's login, or the owner's
 	QueryExecMode string        // as in Config
 	Timeout       time.Duration // of one statement
+	MaxConns      int           // 0: 4
 	Log           *slog.Logger
 }
 
@@ -33,7 +35,7 @@ const statePool = 4
 
 // OpenState makes the pool. It connects when it is first needed; the caller closes it.
 func OpenState(ctx context.Context, c StateConfig) (*State, error) {
-	pool, err := openPool(ctx, "database.service_url", c.URL, c.QueryExecMode, statePool)
+	pool, err := openPool(ctx, "database.service_url", c.URL, c.QueryExecMode, cmp.Or(c.MaxConns, statePool))
 	if err != nil {
 		return nil, err
 	}

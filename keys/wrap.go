@@ -34,10 +34,10 @@ func (e *WrapError) Error() string {
 	case e.Stored == "":
 		return fmt.Sprintf("the ring is not wrapped, and keys.wrapping_secret is %s: unset it, or wrap the ring by rowpass keys rewrap --to-file FILE", e.Given)
 	case e.Given == "":
-		return fmt.Sprintf("the ring is wrapped with the secret %s, and there is no keys.wrapping_secret: set it, or unwrap the ring by "+
+		return fmt.Sprintf("the ring is wrapped with the secret %s, and there is no keys.wrapping_secret: start with that one, or unwrap the ring by "+
 			"rowpass keys rewrap --from-file FILE", e.Stored)
 	}
-	return fmt.Sprintf("the ring is wrapped with the secret %s, and keys.wrapping_secret is %s: set that one again, or rewrap the ring by "+
+	return fmt.Sprintf("the ring is wrapped with the secret %s, and keys.wrapping_secret is %s: start with the former, or rewrap the ring by "+
 		"rowpass keys rewrap --from-file FILE --to-file FILE", e.Stored, e.Given)
 }
 

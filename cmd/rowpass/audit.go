@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -20,6 +23,9 @@ func (p *program) auditCommand() *cobra.Command {
 		Use: "audit", Short: "Show who got, lost or was refused which token", Args: cobra.NoArgs,
 		Example: "  rowpass audit --since 24h --event login --subject a0000000-0000-4000-8000-00000000000a",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if filter.Name != "" && !slices.Contains(eventNames, filter.Name) {
+				return fmt.Errorf("--event %q: one of %s is needed", filter.Name, strings.Join(eventNames, ", "))
+			}
 			if since < 0 || filter.Limit < 1 {
 				return fmt.Errorf("--since needs a time such as 24h, and --last a number above 0")
 			}
@@ -38,20 +44,24 @@ func (p *program) auditCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().DurationVar(&since, "since", 0, "how far back, such as `24h` (default: as far as audit.keep)")
-	c.Flags().StringVar(&filter.Name, "event", "", "only `issue`, refuse, refresh, revoke, rotate, login or logout")
-	c.Flags().StringVar(&filter.Subject, "subject", "", "only about this subject, a user's `id` or a client's")
+	c.Flags().DurationVar(&since, "since", 0, "how far back, a `duration` such as 24h (default: as far as audit.keep)")
+	c.Flags().StringVar(&filter.Name, "event", "", "only this kind of `event`: "+strings.Join(eventNames, ", "))
+	c.Flags().StringVar(&filter.Subject, "subject", "", "only about this subject, by `id` of a user or a client")
 	c.Flags().StringVar(&filter.ClientID, "client", "", "only of this client, by `id`")
-	c.Flags().IntVar(&filter.Limit, "last", 50, "how many at most, the newest")
+	c.Flags().IntVar(&filter.Limit, "last", 50, "the newest so many: a `number`")
 	c.Flags().BoolVar(&lines, "json", false, "a JSON object a line, with every field")
 	return c
 }
 
+// eventNames are the kinds of event that rowpass records.
+var eventNames = []string{"issue", "refuse", "refresh", "revoke", "rotate", "login", "logout"}
+
 func writeEventTable(to io.Writer, events []db.Event) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "AT\tEVENT\tOUTCOME\tSUBJECT\tCLIENT\tFROM\tREASON")
+	fmt.Fprintln(w, "AT\tEVENT\tOUTCOME\tSUBJECT\tCLIENT\tKEY OR TOKEN\tFROM\tREASON")
 	for _, e := range events {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.At.UTC().Format(time.RFC3339), e.Name, e.Outcome, e.Subject, e.ClientID, e.Address, e.Reason)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.At.UTC().Format(time.RFC3339), e.Name, e.Outcome,
+			printable(e.Subject), printable(e.ClientID), printable(cmp.Or(e.TokenID, e.KeyID)), e.Address, printable(e.Reason))
 	}
 	return w.Flush()
 }

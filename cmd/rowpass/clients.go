@@ -28,8 +28,8 @@ func (p *program) clientsCommand() *cobra.Command {
 	c.Flags().StringVar(&n.id, "id", "", "the client's `id`, client_… (default: a random one)")
 	c.Flags().StringVar(&n.tenant, "tenant", "", "the `id` of the tenant whose rows it sees")
 	c.Flags().StringArrayVar(&n.scopes, "scope", nil, "a `scope` that it may ask for; may be repeated")
-	c.Flags().StringArrayVar(&n.audiences, "audience", nil, "whom its tokens may be `for` (default: issuer.audience); may be repeated")
-	c.Flags().StringVar(&n.actFor, "act-for", "", "lets it ask for tokens of users, too: `tenant or everyone`")
+	c.Flags().StringArrayVar(&n.audiences, "audience", nil, "an `audience` that its tokens may be for (default: issuer.audience); may be repeated")
+	c.Flags().StringVar(&n.actFor, "act-for", "", "lets it ask for tokens of users, too: those of its `tenant`, or everyone")
 	return group("clients", "Programs that get tokens of their own by client_credentials", c)
 }
 

@@ -114,7 +114,8 @@ func (l *loader) checkKeys(c Config) {
 		l.refuse("keys.wrapping_secret", "64 hex digits are needed, as openssl rand -hex 32 prints them")
 	}
 	if c.Keys.Store == "postgres" && c.Keys.WrappingSecret == "" {
-		l.refuse("keys.store", "keys.wrapping_secret is missing: without it every dump of the database would hold the keys")
+		l.refuse("keys.store", "keys.wrapping_secret is missing: without it every dump of the database would hold the keys. Give the secret that the ring is wrapped with; "+
+			"for a new ring make one: (umask 077; openssl rand -hex 32 > wrapping-secret), and name it in keys.wrapping_secret_file")
 	}
 	if wait := c.keyLimits().Wait(); c.Keys.RotateEvery != 0 && c.Keys.RotateEvery <= wait {
 		l.refuse("keys.rotate_every", "a new key is published for %s before it signs, twice keys.jwks_max_age: give more than that", wait)

@@ -216,7 +216,8 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 			"--set: database.url: a file that it names (sslrootcert, sslcert, sslkey, servicefile) can't be read"},
 
 		{"keys in the database, unwrapped", given{set: "keys.store=postgres"},
-			"--set: keys.store: keys.wrapping_secret is missing: without it every dump of the database would hold the keys"},
+			"--set: keys.store: keys.wrapping_secret is missing: without it every dump of the database would hold the keys. Give the secret that the ring is wrapped with; " +
+				"for a new ring make one: (umask 077; openssl rand -hex 32 > wrapping-secret), and name it in keys.wrapping_secret_file"},
 		{"a wrapping secret that is a word", given{set: "keys.wrapping_secret=correct-horse"},
 			"--set: keys.wrapping_secret: 64 hex digits are needed, as openssl rand -hex 32 prints them"},
 		{"a rotation faster than caches", given{set: "keys.rotate_every=10m"},

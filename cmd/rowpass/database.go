@@ -167,7 +167,16 @@ func openDB(ctx context.Context, c Config, l logins, log *slog.Logger) (*db.DB, 
 
 // openState opens what rowpass keeps for itself.
 func openState(ctx context.Context, c Config, l logins, log *slog.Logger) (*db.State, error) {
-	return db.OpenState(ctx, db.StateConfig{
-		URL: l.service, QueryExecMode: c.Database.QueryExecMode, Timeout: c.Database.StatementTimeout, Log: log,
-	})
+	return db.OpenState(ctx, stateConfig(c, l, log))
+}
+
+// openFollowedState is openState with connections of its own: what follows revocations must not wait for requests.
+func openFollowedState(ctx context.Context, c Config, l logins, log *slog.Logger) (*db.State, error) {
+	config := stateConfig(c, l, log)
+	config.MaxConns = 2
+	return db.OpenState(ctx, config)
+}
+
+func stateConfig(c Config, l logins, log *slog.Logger) db.StateConfig {
+	return db.StateConfig{URL: l.service, QueryExecMode: c.Database.QueryExecMode, Timeout: c.Database.StatementTimeout, Log: log}
 }

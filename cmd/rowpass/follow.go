@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rowpass/db"
@@ -26,9 +27,14 @@ type follower struct {
 	limits  keys.Limits
 	audit   *db.Audit
 	log     *slog.Logger
-	version int64  // of the newest denial in denied
-	trouble string // what was logged last, so that a long one is one line
+	version int64                  // of the newest denial in denied
+	trouble string                 // what was logged last
+	told    time.Time              // when
+	failing atomic.Pointer[string] // what is wrong now, for /readyz; nil where nothing is
 }
+
+// tellEvery is how often a trouble that lasts is logged.
+const tellEvery = time.Minute
 
 // run follows until ctx ends.
 func (f *follower) run(ctx context.Context) {
@@ -56,21 +62,31 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// tell logs what keeps f from following when it begins and when it ends.
+// tell logs what keeps f from following when it begins, each minute, and when it ends.
 func (f *follower) tell(ctx context.Context, err error) {
 	text := ""
 	if err != nil {
 		text = err.Error()
 	}
-	if text == f.trouble || ctx.Err() != nil {
+	if ctx.Err() != nil || text == f.trouble && (text == "" || time.Since(f.told) < tellEvery) {
 		return
 	}
-	f.trouble = text
+	f.trouble, f.told = text, time.Now()
 	if text == "" {
+		f.failing.Store(nil)
 		f.log.InfoContext(ctx, "following the other instances again")
 		return
 	}
-	f.log.WarnContext(ctx, "not following the other instances: keys and revocations stay as they were", "err", err)
+	f.failing.Store(&text)
+	f.log.WarnContext(ctx, "not following the other instances", "err", err)
+}
+
+// fault is what keeps f from following; "" where nothing does.
+func (f *follower) fault() string {
+	if text := f.failing.Load(); text != nil {
+		return *text
+	}
+	return ""
 }
 
 // follow looks once.
@@ -78,13 +94,16 @@ func (f *follower) follow(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	_, err := f.ring.Reload(ctx)
+	if err != nil {
+		err = fmt.Errorf("keys stay as they were: %w", err)
+	}
 	return errors.Join(err, f.readDenials(ctx), f.takeTurns(ctx))
 }
 
 func (f *follower) readDenials(ctx context.Context) error {
 	denials, version, err := f.state.Denials(ctx, f.version)
 	if err != nil {
-		return fmt.Errorf("reading the deny-list: %w", err)
+		return fmt.Errorf("revocations stay as they were: %w", err)
 	}
 	for _, d := range denials {
 		f.denied.Add(token.Denial{Kind: string(d.Kind), Value: d.Value, IssuedBefore: d.IssuedBefore, Until: d.Until})
@@ -122,16 +141,14 @@ func (f *follower) takeTurns(ctx context.Context) error {
 
 // rotation is what the audit says of a change of the ring.
 func rotation(c keys.Change) db.Event {
-	from, to := string(c.From), string(c.To)
-	if from == "" {
-		from = "nothing"
-	}
-	if to == "" {
-		to = "nothing"
-	}
-	name := "rotate"
-	if c.To == keys.Revoked {
+	name, reason := "rotate", string(c.From)+" to "+string(c.To)
+	switch {
+	case c.From == "":
+		reason = "new key, " + string(c.To)
+	case c.To == "":
+		reason = string(c.From) + ", gone: its last token has expired"
+	case c.To == keys.Revoked:
 		name = "revoke"
 	}
-	return db.Event{Name: name, Outcome: "ok", KeyID: c.KeyID, Reason: from + " to " + to}
+	return db.Event{Name: name, Outcome: "ok", KeyID: c.KeyID, Reason: reason}
 }

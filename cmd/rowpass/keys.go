@@ -160,11 +160,11 @@ func (p *program) addKey(ctx context.Context, key keys.Key, state keys.State) er
 		})
 		switch {
 		case errors.Is(err, keys.ErrSecondCurrent):
-			return fmt.Errorf("%s: %w; rowpass keys rotate makes the next one", c.ringPlace(), err)
+			return fmt.Errorf("the ring has a current key already, in %s; rowpass keys rotate makes the next one", c.ringPlace())
 		case errors.Is(err, keys.ErrKnownKey):
-			return fmt.Errorf("%s: %w; rowpass keys list shows it", c.ringPlace(), err)
+			return fmt.Errorf("the ring in %s: %w; rowpass keys list shows it", c.ringPlace(), err)
 		case err != nil:
-			return fmt.Errorf("%s: %w", c.ringPlace(), err)
+			return fmt.Errorf("the ring in %s: %w", c.ringPlace(), err)
 		}
 		_, err = fmt.Fprintf(p.stdout, "%s (%s, %s) in %s\n", key.ID(), key.Algorithm(), state, c.ringPlace())
 		return err

@@ -48,13 +48,13 @@ func (p *program) rewrap(ctx context.Context, c Config, bare keys.Store, w wrapp
 		return err
 	}
 	if err := keys.Rewrap(ctx, from, to); err != nil {
-		return fmt.Errorf("%s: %w", c.ringPlace(), inFlags(err))
+		return fmt.Errorf("the ring in %s: %w", c.ringPlace(), inFlags(err))
 	}
 	if id == "" {
 		_, err = fmt.Fprintf(p.stdout, "the ring in %s is not wrapped any more: unset keys.wrapping_secret and start the instances again\n", c.ringPlace())
 		return err
 	}
-	_, err = fmt.Fprintf(p.stdout, "the ring in %s is wrapped with the secret %s: set keys.wrapping_secret to it and start the instances again\n", c.ringPlace(), id)
+	_, err = fmt.Fprintf(p.stdout, "the ring in %s is wrapped with the secret %s: set keys.wrapping_secret to it and start the instances again; until then no other key reaches them\n", c.ringPlace(), id)
 	return err
 }
 

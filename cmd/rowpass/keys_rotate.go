@@ -40,9 +40,9 @@ it verifies until its last token is out of date.
 
 func (p *program) revokeKeyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "revoke KID", Short: "Make void at once whatever a key has signed", Args: one("KID"),
+		Use: "revoke KID", Short: "Make void at once whatever a key has signed", Args: oneKID,
 		Long: `Make void at once whatever a key has signed, on every instance. For the current key the standby key steps in, whatever its age,
-or a fresh one. Nothing brings a revoked key back, import neither.`,
+or a fresh one. Refresh tokens go on, and give tokens of the key that signs then. Nothing brings a revoked key back, not even import.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.turn(cmd.Context(), "revoke", func(t *turn, r keys.Ring) (keys.Ring, error) { return t.revoke(r, args[0]) })
 		},
@@ -51,6 +51,14 @@ or a fresh one. Nothing brings a revoked key back, import neither.`,
 		return fmt.Errorf("%w; a KID that begins with - is given as %s -- KID", err, c.CommandPath())
 	})
 	return c
+}
+
+// oneKID wants a single kid.
+func oneKID(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s wants one KID; rowpass keys list shows them", c.CommandPath())
+	}
+	return nil
 }
 
 // turn is one command's change of the ring, and what there is to tell of it.
@@ -70,7 +78,7 @@ func (p *program) turn(ctx context.Context, command string, change func(*turn, k
 			return change(&t, r)
 		})
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.ringPlace(), err)
+			return fmt.Errorf("the ring in %s: %w", c.ringPlace(), err)
 		}
 		if err := t.tell(p.stdout, ring); err != nil {
 			return err
@@ -170,7 +178,7 @@ func addStandby(r keys.Ring, alg string, now time.Time) (keys.Ring, keys.Change,
 // tell prints a line for each key that is in another state than before.
 func (t *turn) tell(w io.Writer, ring keys.Ring) error {
 	if len(t.changes) == 0 {
-		_, err := fmt.Fprintln(w, "it is revoked already")
+		_, err := fmt.Fprintln(w, "the key is revoked already; nothing was changed")
 		return err
 	}
 	var out strings.Builder
@@ -216,7 +224,9 @@ func (p *program) record(ctx context.Context, c Config, command string, t turn) 
 	if len(events) == 0 || c.embeddedMode() && !isRunning(ctx, c) {
 		return nil
 	}
-	err := p.onState(ctx, func(_ Config, state *db.State) error { return state.WriteEvents(ctx, events) })
+	err := p.onState(ctx, func(_ Config, state *db.State) error {
+		return errors.Join(state.WriteEvents(ctx, events), t.deny(ctx, state))
+	})
 	if err != nil {
 		err = fmt.Errorf("done, but not noted in the audit: %w", err)
 	}
@@ -224,4 +234,18 @@ func (p *program) record(ctx context.Context, c Config, command string, t turn) 
 		_, err = fmt.Fprintln(p.stderr, err)
 	}
 	return err
+}
+
+// deny puts revoked keys on the deny-list as well, for instances that cannot read the ring, such as those that run with the
+// wrapping secret of before a rewrap.
+func (t *turn) deny(ctx context.Context, state *db.State) error {
+	for _, c := range t.changes {
+		if c.To != keys.Revoked {
+			continue
+		}
+		if err := state.Deny(ctx, db.Denial{Kind: db.DenyKey, Value: c.KeyID, Reason: "the key was revoked"}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -67,7 +67,12 @@ func (p *program) serve(ctx context.Context, c Config, log *slog.Logger) (err er
 	if err := d.CheckSeal(ctx); err != nil {
 		return err
 	}
-	ring, err := openRing(ctx, c, state, log)
+	followed, err := openFollowedState(ctx, c, l, log)
+	if err != nil {
+		return err
+	}
+	defer followed.Close()
+	ring, err := openRing(ctx, c, followed, log)
 	if err != nil {
 		return err
 	}
@@ -79,7 +84,7 @@ func (p *program) serve(ctx context.Context, c Config, log *slog.Logger) (err er
 		defer sql.Strangers.Close()
 	}
 	s := &service{config: c, log: log, db: d, state: state, sql: sql, ring: ring, logins: l, denied: token.NewDenyList(), audit: db.NewAudit(state, log)}
-	s.follower = &follower{state: state, ring: ring, denied: s.denied, limits: c.keyLimits(), audit: s.audit, log: log}
+	s.follower = &follower{state: followed, ring: ring, denied: s.denied, limits: c.keyLimits(), audit: s.audit, log: log}
 	if err := s.catchUp(ctx); err != nil {
 		return err
 	}
@@ -190,7 +195,7 @@ func (s *service) run(ctx context.Context, p *program) error {
 		if err != nil {
 			return errors.Join(err, public.Close())
 		}
-		adminHandler := api.NewAdmin(api.AdminConfig{DB: s.db, State: s.state, Ring: s.ring.Ring, Metrics: metrics, Log: s.log, Finding: s.finding, Draining: s.draining.Load})
+		adminHandler := api.NewAdmin(api.AdminConfig{DB: s.db, State: s.state, Ring: s.ring.Ring, Metrics: metrics, Log: s.log, Finding: s.finding, Following: s.follower.fault, Draining: s.draining.Load})
 		if isLoopback(s.config.Admin.Listen) {
 			adminHandler = api.OnlyLocalNames(adminHandler)
 		}

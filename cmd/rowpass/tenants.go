@@ -34,7 +34,7 @@ func (p *program) tenantsCommand() *cobra.Command {
 				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 				fmt.Fprintln(w, "ID\tNAME\tUSERS")
 				for _, t := range tenants {
-					fmt.Fprintf(w, "%s\t%s\t%d\n", t.ID, t.Name, t.Users)
+					fmt.Fprintf(w, "%s\t%s\t%d\n", t.ID, printable(t.Name), t.Users)
 				}
 				return w.Flush()
 			})

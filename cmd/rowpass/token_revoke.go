@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"rowpass/db"
+	"rowpass/token"
 )
 
 // revocation is what the flags of token revoke name. Exactly one is given.
@@ -26,7 +30,10 @@ covers the tokens that were issued until now, and the refresh tokens; whoever lo
 		Example: `  rowpass token revoke --user ada@acme.example
   rowpass token revoke --id 4QF7GZ2N3JXKTYM5W6RBHDVCPS     the token's jti`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.onState(cmd.Context(), func(_ Config, state *db.State) error {
+			return p.onState(cmd.Context(), func(c Config, state *db.State) error {
+				if r.client != "" && !c.knowsClient(r.client) {
+					fmt.Fprintf(p.stderr, "note: this configuration has no client %q; its tokens are made void all the same\n", printable(r.client))
+				}
 				denial, text, err := r.denial(cmd.Context(), state, time.Now())
 				if err != nil {
 					return err
@@ -47,11 +54,19 @@ covers the tokens that were issued until now, and the refresh tokens; whoever lo
 	c.Flags().StringVar(&r.client, "client", "", "a client's, by its `id`")
 	c.Flags().StringVar(&r.tenant, "tenant", "", "a tenant's, by its `id`")
 	c.Flags().BoolVar(&r.all, "all", false, "everybody's")
-	c.MarkFlagsOneRequired("id", "user", "client", "tenant", "all")
 	for _, pair := range [][]string{{"id", "user", "client", "all"}, {"id", "tenant"}, {"client", "tenant"}, {"all", "tenant"}} {
 		c.MarkFlagsMutuallyExclusive(pair...)
 	}
 	return c
+}
+
+// tokenID is how our own tokens are named.
+var tokenID = regexp.MustCompile(`^[A-Z2-7]{26}$`)
+
+// knowsClient says whether tokens can have this client_id.
+func (c Config) knowsClient(id string) bool {
+	return slices.Contains([]string{token.ClientDemo, token.ClientCLI, token.ClientLogin}, id) ||
+		slices.ContainsFunc(c.Clients, func(client ClientConfig) bool { return client.ID == id })
 }
 
 // denial is the entry of the deny-list, and what it says in words.
@@ -59,14 +74,19 @@ func (r revocation) denial(ctx context.Context, state *db.State, now time.Time) 
 	if err := checkTenantID(r.tenant); err != nil {
 		return db.Denial{}, "", err
 	}
+	if !r.all && r.id == "" && r.user == "" && r.client == "" && r.tenant == "" {
+		return db.Denial{}, "", errors.New("say whose: --user, --client, --tenant, --id or --all")
+	}
 	const before = " issued until now"
 	tenant := strings.ToLower(r.tenant)
 	switch {
+	case r.id != "" && !tokenID.MatchString(r.id):
+		return db.Denial{}, "", fmt.Errorf("--id %q: the claim jti of a token is needed, 26 capital letters and digits; rowpass audit shows it", printable(r.id))
 	case r.id != "":
 		return db.Denial{Kind: db.DenyID, Value: r.id}, "the token " + r.id, nil
 	case r.user != "":
 		user, err := findUser(ctx, state, r.user, r.tenant)
-		return db.Denial{Kind: db.DenySubject, Value: user.UserID, IssuedBefore: now}, "every token of user " + user.UserID + before, err
+		return db.Denial{Kind: db.DenySubject, Value: user.UserID, IssuedBefore: now}, "every token of " + printable(user.Email) + " (" + user.UserID + ")" + before, err
 	case r.client != "":
 		return db.Denial{Kind: db.DenyClient, Value: r.client, IssuedBefore: now}, "every token of client " + r.client + before, nil
 	case r.tenant != "":

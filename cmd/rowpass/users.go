@@ -56,7 +56,7 @@ func (p *program) listUsersCommand() *cobra.Command {
 				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 				fmt.Fprintln(w, "ID\tTENANT\tEMAIL\tROLE")
 				for _, u := range users {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.UserID, u.TenantID, u.Email, u.Role)
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.UserID, u.TenantID, printable(u.Email), u.Role)
 				}
 				return w.Flush()
 			})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +35,7 @@ func (p *program) setPasswordCommand() *cobra.Command {
 				if err := state.SetPassword(cmd.Context(), user.UserID, password); err != nil {
 					return fmt.Errorf("setting the password: %w", err)
 				}
-				_, err = fmt.Fprintf(p.stdout, "%s (%s) has a new password; whatever it was logged in with is void\n", user.Email, user.UserID)
+				_, err = fmt.Fprintf(p.stdout, "%s (%s) has a new password; all its earlier tokens are void\n", printable(user.Email), user.UserID)
 				return err
 			})
 		},
@@ -48,15 +47,27 @@ func (p *program) setPasswordCommand() *cobra.Command {
 // maxPassword is more than the database takes, so that a longer one is refused and not cut off.
 const maxPassword = 4096
 
-// readPassword asks a person twice and takes a pipe's first line. An argument would stand in the list of processes.
+// pipedPassword is a line of its own.
+func pipedPassword(from io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(from, maxPassword))
+	if err != nil {
+		return "", fmt.Errorf("reading the password from standard input: %w", err)
+	}
+	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	switch {
+	case password == "":
+		return "", errors.New("no password came on standard input; nothing was changed")
+	case strings.ContainsAny(password, "\r\n"):
+		return "", errors.New("more than one line came on standard input: a password is one; nothing was changed")
+	}
+	return password, nil
+}
+
+// readPassword asks a person twice and takes a pipe's line. An argument would stand in the list of processes.
 func (p *program) readPassword() (string, error) {
 	file, ok := p.stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		line, err := bufio.NewReader(io.LimitReader(p.stdin, maxPassword)).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("reading the password from standard input: %w", err)
-		}
-		return strings.TrimRight(line, "\r\n"), nil
+		return pipedPassword(p.stdin)
 	}
 	var typed [2]string
 	for i, prompt := range []string{"New password: ", "Again: "} {
