@@ -24,9 +24,10 @@ type AdminConfig struct {
 	Ring      func() keys.Ring
 	Metrics   *Metrics
 	Log       *slog.Logger
-	Finding   func() string // what would stop a start now; "" where nothing does
-	Following func() string // what keeps this instance from hearing of new keys and revocations; "" where nothing does
-	Draining  func() bool   // true once the process has been told to stop
+	Finding   func() string          // what would stop a start now; "" where nothing does
+	Following func() string          // what keeps this instance from hearing of new keys and revocations; "" where nothing does
+	Draining  func() bool            // true once the process has been told to stop
+	Providers func() []ProviderState // may be nil: there are none
 }
 
 const (
@@ -76,7 +77,24 @@ func (c AdminConfig) ready(ctx echo.Context) error {
 	if c.Draining() {
 		fault("process", "stopping")
 	}
-	return ctx.JSON(status, map[string]any{"ready": status == http.StatusOK, "parts": parts})
+	answer := map[string]any{"ready": status == http.StatusOK, "parts": parts}
+	if states := c.providers(); len(states) > 0 {
+		answer["providers"] = states
+	}
+	return ctx.JSON(status, answer)
+}
+
+// providers says how each provider fares. It doesn't make the instance unready: a restart or another instance would not bring
+// the provider back, and all other tokens are served.
+func (c AdminConfig) providers() map[string]string {
+	if c.Providers == nil {
+		return nil
+	}
+	texts := map[string]string{}
+	for _, state := range c.Providers() {
+		texts[state.Name] = state.describe()
+	}
+	return texts
 }
 
 // OnlyLocalNames refuses requests under any name but localhost and addresses: a listener on loopback is not meant for web

@@ -105,6 +105,7 @@ func (a *api) routes(e *echo.Echo) {
 		e.OPTIONS(sqlPath, sql.preflight)
 	}
 
+	get(e, "/", a.introduction)
 	get(e, "/openapi.yaml", describe(a.PublicURL))
 	get(e, "/errors", a.errorList)
 	get(e, "/errors/:code", a.errorHelp)

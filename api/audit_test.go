@@ -3,6 +3,7 @@ package api_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -56,7 +57,7 @@ func TestAuditSaysWhoGotOrLostOrWasRefusedWhat(t *testing.T) {
 		{Name: "issue", Outcome: "ok", Subject: acmeAdmin, ClientID: token.ClientDemo, Tenant: acme, TokenID: id(demo), KeyID: kid, RequestID: sent[2]},
 		{Name: "issue", Outcome: "ok", Subject: acmeMember, ClientID: token.ClientLogin, Tenant: acme, TokenID: id(first), KeyID: kid, RequestID: sent[3]},
 		{Name: "login", Outcome: "ok", Subject: acmeMember, ClientID: token.ClientLogin, Tenant: acme, TokenID: id(first), KeyID: kid, RequestID: sent[3]},
-		{Name: "login", Outcome: "refused", Subject: "member@acme.example", ClientID: token.ClientLogin, RequestID: sent[4], Reason: "invalid_login"},
+		{Name: "login", Outcome: "refused", Subject: acmeMember, ClientID: token.ClientLogin, Tenant: acme, RequestID: sent[4], Reason: "invalid_login"},
 		{Name: "refresh", Outcome: "ok", Subject: acmeMember, ClientID: token.ClientLogin, Tenant: acme, TokenID: id(second), KeyID: kid, RequestID: sent[5]},
 		{Name: "logout", Outcome: "ok", Subject: acmeMember, ClientID: token.ClientLogin, Tenant: acme, TokenID: id(second), KeyID: kid, RequestID: sent[6]},
 		{Name: "refuse", Outcome: "refused", ClientID: token.ClientLogin, RequestID: sent[7], Reason: "invalid_grant"},
@@ -169,30 +170,78 @@ func TestClientAboveItsLimitIsNotRecorded(t *testing.T) {
 	}
 }
 
-func TestRefusedLoginNamesAnAddressAlone(t *testing.T) {
+func TestRefusedLoginNamesAUserAndNothingThatWasTyped(t *testing.T) {
 	s := newAudited(t, api.Limits{})
-	want := map[string]string{}
-	for typed, noted := range map[string]string{
-		"nobody@acme.example":                   "nobody@acme.example",
-		"Nobody@Acme.example":                   "Nobody@Acme.example",
-		"müller@acme.example":                   "müller@acme.example",
-		"hunter2":                               "",
-		"p@ssw0rd":                              "",
-		"correct horse@battery.staple":          "",
-		"@acme.example":                         "",
-		"nobody@":                               "",
-		"nobody@acme.example\nlogin ok":         "",
-		strings.Repeat("x", 250) + "@y.example": "",
+	type who struct{ Subject, Tenant string }
+	want := map[string]who{}
+	for _, tt := range []struct {
+		email, tenant string
+		noted         who
+	}{
+		{"member@acme.example", "", who{acmeMember, acme}},
+		{"MEMBER@acme.example", "", who{acmeMember, acme}},
+		{twice, globex, who{globexTwice, globex}},
+		{"member@acme.example", globex, who{}},
+		{"nobody@acme.example", "", who{}},
+		{"hunter2", "", who{}},
+		{"p@ssw0rd.1", "", who{}},
+		{"", "", who{}},
 	} {
-		a := s.login(typed, "wrong password", "")
+		a := s.login(tt.email, "wrong password", tt.tenant)
+		if tt.email == "" {
+			a.check(t, 400, nil, nil)
+			continue
+		}
 		a.check(t, 401, nil, nil)
-		want[a.header.Get("X-Request-Id")] = noted
+		want[a.header.Get("X-Request-Id")] = tt.noted
 	}
-	got := map[string]string{}
+	got := map[string]who{}
 	for _, e := range s.events(db.EventFilter{}) {
-		got[e.RequestID] = e.Subject
+		got[e.RequestID] = who{e.Subject, e.Tenant}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestWrongSecretsAreLimitedAndThenNotRecorded asks as a client that there is, and as one that there isn't. The allowance is
+// two a minute.
+func TestWrongSecretsAreLimitedAndThenNotRecorded(t *testing.T) {
+	for name, path := range map[string]string{"a token": "/api/token", "a revocation": "/api/revoke", "an introspection": "/api/introspect"} {
+		t.Run(name, func(t *testing.T) {
+			c := newClock()
+			s := newServer(t, options{proxies: prefixes("127.0.0.0/8"), config: limited(api.Limits{LoginPerAddress: 2}, c)})
+			ask := func(from, as, secret string) answer {
+				headers := merge(basic(as, secret), "Content-Type", form)
+				return s.do(request{"POST", path, "", "grant_type=client_credentials&token=x", merge(headers, "X-Forwarded-For", from)})
+			}
+			for _, status := range []int{401, 401, 429, 429} {
+				ask("192.0.2.1", client, "wrong-secret").check(t, status, nil, nil)
+				ask("192.0.2.2", "client_unknown", "wrong-secret").check(t, status, nil, nil)
+			}
+			ask("192.0.2.2", client, "wrong-secret").check(t, 429, []string{`"code":"too_many_requests"`, "wrong secrets"}, []string{client})
+			ask("192.0.2.1", client, clientSecret).check(t, 200, nil, nil)
+			ask("192.0.2.3", client, "wrong-secret").check(t, 401, nil, nil)
+			c.advance(30 * time.Second)
+			ask("192.0.2.1", client, "wrong-secret").check(t, 401, nil, nil)
+			got := map[string]int{}
+			for _, e := range s.events(db.EventFilter{Name: "refuse"}) {
+				got[e.Address+" "+e.ClientID]++
+			}
+			if diff := cmp.Diff(map[string]int{"192.0.2.1 " + client: 3, "192.0.2.3 " + client: 1}, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestPublicClientsRefusalsAreNotAllRecorded: anybody can be client_login.
+func TestPublicClientsRefusalsAreNotAllRecorded(t *testing.T) {
+	s := newAudited(t, api.Limits{LoginPerAddress: 2})
+	for range 5 {
+		s.oauth("/api/token", token.ClientLogin, "grant_type", "refresh_token", "refresh_token", "x").check(t, 400, []string{"invalid_grant"}, nil)
+	}
+	if n := len(s.events(db.EventFilter{})); n != 2 {
+		t.Errorf("%d events", n)
 	}
 }

@@ -112,8 +112,9 @@ func publicCredentials(r *http.Request, form url.Values) (*credentials, error) {
 var errCredentials = refuse("invalid_request", "send the client's id and secret once: by HTTP Basic, percent-encoded, or in the form")
 
 // authenticate says which client sends the request. One without a secret is taken where public is true. An unknown client
-// takes as long as a wrong secret and is answered alike. With an error it gives at most the ID of the client that the
-// request claims to be from, for the audit.
+// takes as long as a wrong secret and is answered alike, and both are counted for the address that they come from, so that
+// nobody fills the audit: who is right is let in even then. With an error it gives at most the ID of the client
+// that the request claims to be from, for the audit.
 func (a *api) authenticate(r *http.Request, form url.Values, public bool) (Client, error) {
 	var who *credentials
 	var method authMethod
@@ -139,6 +140,9 @@ func (a *api) authenticate(r *http.Request, form url.Values, public bool) (Clien
 		known = known && client.public && public
 	}
 	if !known {
+		if err := a.limitAddress(wrongSecretPerAddress, r); err != nil {
+			return Client{}, err
+		}
 		basic := method.name == "client_secret_basic"
 		return Client{ID: client.ID}, &oauthError{code: "invalid_client", detail: "the client is unknown or its secret is wrong", basic: basic}
 	}

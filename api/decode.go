@@ -28,7 +28,7 @@ func decode(r *http.Request, to any, allowed ...string) error {
 	}
 	for name, value := range fields {
 		if !slices.Contains(allowed, name) {
-			return fmt.Errorf("%w: unknown field %q; known are %s", errRequest, name, strings.Join(allowed, ", "))
+			return fmt.Errorf("%w: unknown field %q; known are %s", errRequest, clip(name), strings.Join(allowed, ", "))
 		}
 		if string(value) == "null" {
 			return fmt.Errorf("%w: %s may not be null; leave it out to keep it", errRequest, name)
@@ -43,11 +43,32 @@ func decode(r *http.Request, to any, allowed ...string) error {
 	return nil
 }
 
-// reading tells a body that is too long from one that broke off.
+// reading tells a body that is too long, and one whose token has ended, from one that broke off.
 func reading(err error) error {
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	var ended *endedError
+	switch {
+	case errors.As(err, &tooLarge):
 		return fmt.Errorf("%w: a body may have %d bytes", errTooLarge, maxBody)
+	case errors.As(err, &ended):
+		return ended
 	}
 	return fmt.Errorf("%w: the body broke off", errRequest)
+}
+
+// maxQuoted is how many bytes of a stranger's text an answer or the log repeats: enough to find a misspelling by.
+const maxQuoted = 64
+
+// clip is a stranger's text as it may be quoted: no longer than maxQuoted, and of printable ASCII alone.
+func clip(text string) string {
+	end := ""
+	if len(text) > maxQuoted {
+		text, end = text[:maxQuoted], "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return '?'
+		}
+		return r
+	}, text) + end
 }

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -42,7 +44,7 @@ type problem struct {
 // stays in the log.
 var problems = []problem{
 	{errNoToken, http.StatusUnauthorized, "unauthorized", "A bearer token is needed",
-		"Send Authorization: Bearer <token>. POST /api/token issues tokens to clients; a demo gives them away at GET /api/token."},
+		"Send Authorization: Bearer <token>. POST /api/login gives one for a password, POST /api/token to clients; a demo gives them away at GET /api/token."},
 	{errLogin, http.StatusUnauthorized, "invalid_login", "The e-mail address or the password is wrong",
 		"Or the user has no password, or the address stands in several tenants and none was named: all of these are answered alike."},
 	{errRequest, http.StatusBadRequest, "invalid_request", "The request is malformed",
@@ -64,7 +66,7 @@ var problems = []problem{
 	{db.ErrAmbiguous, http.StatusConflict, "ambiguous_user", "More than one user has this e-mail address", "Name the tenant too, or the user's id."},
 	{db.ErrConflict, http.StatusConflict, "conflict", "The change collides with another row", "Read the detail, or send the request again if another change came between."},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large", "The request is too large", "A body may have 64 KiB."},
-	{errMedia, http.StatusUnsupportedMediaType, "unsupported_media_type", "This kind of body is not read here", "Send application/json, or a form at the token endpoint."},
+	{errMedia, http.StatusUnsupportedMediaType, "unsupported_media_type", "This kind of body is not read here", "Send application/json."},
 	{errLimited, http.StatusTooManyRequests, "too_many_requests", "Too many requests", "Wait for as many seconds as Retry-After says. The limits are the operator's."},
 	{errHost, http.StatusMisdirectedRequest, "misdirected", "This host name is not ours", "A demo answers to localhost and to public_url's host alone, so that no web page can reach it under a name of its own."},
 	{db.ErrInvalid, http.StatusUnprocessableEntity, "invalid_value", "A value is not allowed", "Read the detail: it names the rule."},
@@ -72,7 +74,8 @@ var problems = []problem{
 		"The database's owner has a function auth.token_claims that adds claims to tokens. It did not work, so no token was issued; the log says why."},
 	{db.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The database cannot be reached", "Wait a second and send the request again. Whether an interrupted change was made is not known: look before you repeat it."},
 	{db.ErrSeal, http.StatusServiceUnavailable, "seal_refused", "This instance cannot prove its callers to the database", "The operator has to set both clocks, or to give the instance the database's seal key: rowpass seal export."},
-	{db.ErrBusy, http.StatusServiceUnavailable, "busy", "All connections to the database are busy", "Wait a second and send the request again."},
+	{db.ErrBusy, http.StatusServiceUnavailable, "busy", "This instance is busy",
+		"No connection to the database was free in time or, for a log-in, no place to hash its password. Wait a second and send the request again."},
 	{db.ErrTimeout, http.StatusGatewayTimeout, "timeout", "The database took too long", "The statement was cancelled and changed nothing."},
 	{errGone, 499, "client_closed_request", "The client went away", "Only the log sees this."},
 }
@@ -193,10 +196,22 @@ func fromEcho(err error, r *http.Request) error {
 	return err
 }
 
+// introduction is for whoever types the address into a browser.
+func (a *api) introduction(c echo.Context) error {
+	return c.String(http.StatusOK, fmt.Sprintf(`rowpass: bearer tokens in, your rows and no others out.
+
+%[1]s/openapi.yaml   everything that is served here
+%[1]s/errors         what the errors mean
+%[1]s/.well-known/oauth-authorization-server   the issuer
+`, a.PublicURL))
+}
+
 // errorList and errorHelp are what a problem's "type" leads to.
 func (a *api) errorList(c echo.Context) error {
 	var b strings.Builder
-	for _, p := range append(problems, internal) {
+	all := append(slices.Clone(problems), internal)
+	slices.SortStableFunc(all, func(x, y problem) int { return cmp.Or(x.status-y.status, strings.Compare(x.code, y.code)) })
+	for _, p := range all {
 		if p.help != "" {
 			fmt.Fprintf(&b, "%d  %-22s %s\n", p.status, p.code, p.title)
 		}

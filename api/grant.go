@@ -94,16 +94,19 @@ func (a *api) serveGrant(r *http.Request, g grantType, client Client, form url.V
 	return answer, err
 }
 
-// recordRefusal notes in the audit whom we gave no token, and why. Who sends too much is not recorded as well.
+// recordRefusal notes in the audit which client we gave no token, and why. An unknown one is nobody's concern, and who sends
+// too much is not to fill the table. Everybody can send what a public client sends: what is wrong with that counts as a
+// wrong secret.
 func (a *api) recordRefusal(r *http.Request, client Client, err error) {
+	if client.ID == "" || errors.Is(err, errLimited) || client.public && a.limitAddress(wrongSecretPerAddress, r) != nil {
+		return
+	}
 	reason := problemOf(err).code
 	var oauth *oauthError
 	if errors.As(err, &oauth) {
 		reason = oauth.code
 	}
-	if !errors.Is(err, errLimited) {
-		a.audit(r, db.Event{Name: "refuse", Outcome: outcomeRefused, ClientID: client.ID, Tenant: client.Tenant, Reason: reason})
-	}
+	a.audit(r, db.Event{Name: "refuse", Outcome: outcomeRefused, ClientID: client.ID, Tenant: client.Tenant, Reason: reason})
 }
 
 func grantTypeOf(form url.Values) (grantType, error) {

@@ -159,7 +159,6 @@ func TestAuditSaysWhoGotWhichToken(t *testing.T) {
 		{Name: "refuse", Outcome: "refused", ClientID: token.ClientLogin, Reason: "invalid_grant"},
 		{Name: "refuse", Outcome: "refused", ClientID: actsForAcme, Tenant: acme, Reason: "invalid_grant"},
 		{Name: "refuse", Outcome: "refused", ClientID: actsForAll, Reason: "invalid_client"},
-		{Name: "refuse", Outcome: "refused", Reason: "invalid_client"},
 		{Name: "issue", Outcome: "ok", Subject: acmeAdmin, ClientID: token.ClientDemo, Tenant: acme},
 	}
 	got := s.events(db.EventFilter{})

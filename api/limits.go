@@ -7,16 +7,17 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
 )
 
 // Limits are how many requests a minute are answered, by this instance; 0 is no limit. A minute's allowance may be spent
-// at once and comes back evenly. An IPv6 network of 64 bits counts as one address: it is what one customer gets.
+// at once and comes back evenly. An IPv6 network of 64 bits counts as one address: it is what one customer gets. One of 48 bits,
+// which is for the asking too, has a hundred times an address's allowance.
+//
+// LoginPerAddress is the allowance of two kinds, each by itself: attempts to log in, and wrong secrets of clients at whichever
+// endpoint.
 type Limits struct {
-	TokenPerAddress, TokenPerClient                 int // the token endpoint and revocation
-	LoginPerAddress, LoginPerAccount                int // POST /api/login; of an account, wrong passwords
+	TokenPerAddress, TokenPerClient                 int // the token endpoint and revocation; of an address, POST /api/logout too
+	LoginPerAddress, LoginPerAccount                int // POST /api/login and wrong secrets; of an account, wrong passwords
 	IntrospectionPerAddress, IntrospectionPerClient int // POST /api/introspect
 }
 
@@ -30,13 +31,19 @@ const (
 	loginPerAccount
 	introspectionPerAddress
 	introspectionPerClient
+	wrongSecretPerAddress
 )
 
 // limiters holds the buckets of each kind; nil where there is no limit.
-type limiters [introspectionPerClient + 1]*buckets
+type limiters [wrongSecretPerAddress + 1]*buckets
 
 func newLimiters(l Limits) (all limiters) {
-	const address, client, account = "this address sends too many", "this client sends too many", "too many wrong passwords for this account"
+	const (
+		address = "this address sends too many"
+		client  = "this client sends too many"
+		account = "too many wrong passwords for this account"
+		secret  = "too many wrong secrets from this address"
+	)
 	for kind, c := range map[limitKind]struct {
 		perMinute int
 		why       string
@@ -44,9 +51,14 @@ func newLimiters(l Limits) (all limiters) {
 		tokenPerAddress: {l.TokenPerAddress, address}, tokenPerClient: {l.TokenPerClient, client},
 		loginPerAddress: {l.LoginPerAddress, address}, loginPerAccount: {l.LoginPerAccount, account},
 		introspectionPerAddress: {l.IntrospectionPerAddress, address}, introspectionPerClient: {l.IntrospectionPerClient, client},
+		wrongSecretPerAddress: {l.LoginPerAddress, secret},
 	} {
-		if c.perMinute > 0 {
-			all[kind] = newBuckets(c.perMinute, c.why)
+		if c.perMinute == 0 {
+			continue
+		}
+		all[kind] = &buckets{c.perMinute, c.why, newRecent()}
+		if kind == loginPerAccount {
+			all[kind].kept = newTable()
 		}
 	}
 	return all
@@ -54,69 +66,32 @@ func newLimiters(l Limits) (all limiters) {
 
 // limit takes one from what the key has left of this kind, or returns a *limitError. A client's key is its ID once it has
 // proved who it is: else a stranger could use up another's.
-func (a *api) limit(kind limitKind, key string) error { return a.limiters[kind].take(key, a.Now()) }
+func (a *api) limit(kind limitKind, key string) error { return a.limiters[kind].take(key, 1, a.Now()) }
 
-// limitAddress is limit for the network that the request comes from.
+// siteAllowance is how many times an address's allowance a site of IPv6 has. It bounds those who have 65,536 networks to
+// send from, and leaves room for the others where a site is a whole town.
+const siteAllowance = 100
+
+// limitAddress is limit for the network that the request comes from, and then for its site: a network that has used up its
+// own takes nothing of its neighbours'.
 func (a *api) limitAddress(kind limitKind, r *http.Request) error {
-	return a.limit(kind, network(a.clientAddress(r)))
+	address := a.clientAddress(r)
+	ip, err := netip.ParseAddr(address)
+	if err != nil || !ip.Is6() {
+		return a.limit(kind, address)
+	}
+	if err := a.limit(kind, prefix(ip, 64)); err != nil {
+		return err
+	}
+	return a.limiters[kind].take(prefix(ip, 48), siteAllowance, a.Now())
+}
+
+func prefix(ip netip.Addr, bits int) string {
+	return netip.PrefixFrom(ip.WithZone(""), bits).Masked().String()
 }
 
 // forgive gives back what limit took.
 func (a *api) forgive(kind limitKind, key string) { a.limiters[kind].giveBack(key, a.Now()) }
-
-// network is whom an address belongs to: itself, or in IPv6 its first 64 bits.
-func network(address string) string {
-	if ip, err := netip.ParseAddr(address); err == nil && ip.Is6() {
-		return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
-	}
-	return address
-}
-
-// maxBuckets is how many keys of a kind are remembered, at some 300 bytes each. Whoever has more addresses than that to
-// push others out with has as many allowances anyway.
-const maxBuckets = 1 << 14
-
-// buckets holds a token bucket for each key; the one that was not used for longest is forgotten first. Nil limits nothing.
-type buckets struct {
-	perMinute int
-	why       string // what a client is told
-	known     *lru.Cache[string, *rate.Limiter]
-}
-
-func newBuckets(perMinute int, why string) *buckets {
-	known, _ := lru.New[string, *rate.Limiter](maxBuckets) // refuses sizes below 1 only
-	return &buckets{perMinute, why, known}
-}
-
-func (b *buckets) take(key string, now time.Time) error {
-	if b == nil {
-		return nil
-	}
-	l := b.of(key)
-	if l.AllowN(now, 1) {
-		return nil
-	}
-	missing := 1 - l.TokensAt(now)
-	return &limitError{b.why, time.Duration(missing / float64(l.Limit()) * float64(time.Second))}
-}
-
-// giveBack undoes take. A bucket never holds more than its burst: what is too much is gone with the next look at it.
-func (b *buckets) giveBack(key string, now time.Time) {
-	if b != nil {
-		b.of(key).AllowN(now, -1)
-	}
-}
-
-func (b *buckets) of(key string) *rate.Limiter {
-	if l, ok := b.known.Get(key); ok {
-		return l
-	}
-	fresh := rate.NewLimiter(rate.Limit(float64(b.perMinute)/60), b.perMinute)
-	if l, ok, _ := b.known.PeekOrAdd(key, fresh); ok { // somebody was faster
-		return l
-	}
-	return fresh
-}
 
 // errLimited is what every limitError is.
 var errLimited = errors.New("too many requests")

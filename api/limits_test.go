@@ -50,6 +50,7 @@ func TestLimitsHoldForEachAddressAndClient(t *testing.T) {
 	wrong := asClient("/api/token", "wrong", "grant_type=client_credentials")
 	introspect := asClient("/api/introspect", clientSecret, "token=x")
 	revoke := asClient("/api/revoke", clientSecret, "token=x")
+	logout := request{"POST", "/api/logout", "", "", map[string]string{}}
 	login := request{"POST", "/api/login", "", `{"email":"x@y.example","password":"wrong-password"}`, map[string]string{}}
 	perMinute := func(n int) api.Limits {
 		return api.Limits{TokenPerAddress: n, LoginPerAddress: n, IntrospectionPerAddress: n}
@@ -74,6 +75,11 @@ func TestLimitsHoldForEachAddressAndClient(t *testing.T) {
 		"introspection by itself": {api.Limits{TokenPerAddress: 1, IntrospectionPerAddress: 2}, "127.0.0.0/8",
 			[]step{{"192.0.2.1", 0, own, 200}, {"192.0.2.1", 0, introspect, 200}, {"192.0.2.1", 0, introspect, 200}, {"192.0.2.1", 0, introspect, 429}}, "30"},
 		"logging in": {perMinute(1), "127.0.0.0/8", []step{{"192.0.2.1", 0, login, 401}, {"192.0.2.1", 0, login, 429}}, "60"},
+		"logging out counts with the token endpoint": {perMinute(2), "127.0.0.0/8",
+			[]step{{"192.0.2.1", 0, own, 200}, {"192.0.2.1", 0, logout, 401}, {"192.0.2.1", 0, logout, 429}}, "30"},
+		"wrong secrets by themselves": {api.Limits{LoginPerAddress: 1}, "127.0.0.0/8",
+			[]step{{"192.0.2.1", 0, login, 401}, {"192.0.2.1", 0, wrong, 401}, {"192.0.2.1", 0, wrong, 429}, {"192.0.2.1", 0, own, 200},
+				{"192.0.2.1", 0, wrong, 429}}, "60"},
 		"another address": {perMinute(1), "127.0.0.0/8",
 			[]step{{"192.0.2.1", 0, own, 200}, {"192.0.2.2", 0, own, 200}, {"192.0.2.1", 0, own, 429}}, "60"},
 		"a refused request counts too": {perMinute(1), "127.0.0.0/8",
@@ -162,22 +168,50 @@ func TestAddressesAreForgottenBeforeTheyFillTheMemory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, options{config: limited(api.Limits{LoginPerAddress: 1}, newClock())})
-			ask := func(address string) int {
-				r := httptest.NewRequest(http.MethodPost, "http://localhost/api/login", nil)
-				r.RemoteAddr = address
-				w := httptest.NewRecorder()
-				s.Config.Handler.ServeHTTP(w, r)
-				return w.Code
-			}
-			ask("192.0.2.1:1")
+			s.ask("/api/login", "192.0.2.1")
 			for i := range tt.others {
-				if status := ask(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)); status != http.StatusUnsupportedMediaType {
+				if status := s.ask("/api/login", fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)); status != http.StatusUnsupportedMediaType {
 					t.Fatalf("address %d: status %d", i, status)
 				}
 			}
-			if status := ask("192.0.2.1:1"); status != tt.status {
+			if status := s.ask("/api/login", "192.0.2.1"); status != tt.status {
 				t.Errorf("status %d, want %d", status, tt.status)
 			}
 		})
+	}
+}
+
+// ask is what a POST without a body, from an address, is answered.
+func (s *server) ask(path, address string) int {
+	s.t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "http://localhost"+path, nil)
+	r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(address), 1).String()
+	w := httptest.NewRecorder()
+	s.Config.Handler.ServeHTTP(w, r)
+	return w.Code
+}
+
+// TestSiteOfIPv6HasAHundredAllowances asks from one network after another. One that has used up its own takes nothing of
+// the site's.
+func TestSiteOfIPv6HasAHundredAllowances(t *testing.T) {
+	const answered, limited429 = http.StatusUnauthorized, http.StatusTooManyRequests
+	c := newClock()
+	s := newServer(t, options{config: limited(api.Limits{TokenPerAddress: 2}, c)})
+	for i := range 100 {
+		for ask, want := range []int{answered, answered, limited429} {
+			if got := s.ask("/api/logout", fmt.Sprintf("2001:db8:1:%x::%x", i, ask+1)); got != want {
+				t.Fatalf("network %d, request %d: status %d, want %d", i, ask+1, got, want)
+			}
+		}
+	}
+	if got := s.ask("/api/logout", "2001:db8:1:ffff::1"); got != limited429 {
+		t.Errorf("a network more: status %d", got)
+	}
+	if got := s.ask("/api/logout", "2001:db8:2::1"); got != answered {
+		t.Errorf("another site: status %d", got)
+	}
+	c.advance(time.Minute)
+	if got := s.ask("/api/logout", "2001:db8:1:fffe::1"); got != answered {
+		t.Errorf("a minute later: status %d", got)
 	}
 }

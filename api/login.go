@@ -2,13 +2,11 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/labstack/echo/v4"
 
@@ -36,19 +34,25 @@ func (a *api) login(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	answer, err := a.logIn(r, asked)
+	entry, err := a.checkPassword(r, asked)
+	var answer tokenAnswer
+	if err == nil {
+		answer, err = a.logIn(r, entry)
+	}
 	if err != nil {
-		a.recordFailedLogin(r, asked, err)
+		a.recordFailedLogin(r, entry, err)
 		return err
 	}
 	return answerToken(c, answer)
 }
 
-// recordFailedLogin leaves those out that sent too much: they are not to fill the table.
-func (a *api) recordFailedLogin(r *http.Request, asked loginRequest, err error) {
+// recordFailedLogin names the user, where there is one, and nothing that was typed: people type their passwords where the
+// address belongs. It leaves those out that sent too much: they are not to fill the table.
+func (a *api) recordFailedLogin(r *http.Request, entry db.Entry, err error) {
 	if !errors.Is(err, errLimited) {
 		a.audit(r, db.Event{
-			Name: "login", Outcome: outcomeRefused, Subject: asked.address(), ClientID: token.ClientLogin, Reason: problemOf(err).code,
+			Name: "login", Outcome: outcomeRefused, Subject: entry.UserID, ClientID: token.ClientLogin, Tenant: entry.TenantID,
+			Reason: problemOf(err).code,
 		})
 	}
 }
@@ -66,30 +70,12 @@ func readLogin(r *http.Request) (asked loginRequest, err error) {
 	return asked, nil
 }
 
-// maxAddress is how many bytes an e-mail address has at most (RFC 5321, section 4.5.3.1.3).
-const maxAddress = 254
-
-// address is the e-mail address if it looks like one. What else people type there by mistake, their password for one, is
-// not for the audit.
-func (l loginRequest) address() string {
-	local, domain, _ := strings.Cut(l.Email, "@")
-	if local == "" || !strings.Contains(domain, ".") || len(l.Email) > maxAddress || strings.ContainsFunc(l.Email, notInAddress) {
-		return ""
-	}
-	return l.Email
-}
-
-func notInAddress(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
-
-// account is whom wrong passwords are counted for: an address in every case and tenant, whether anybody has it or not. The
-// hash is for the size, which is the sender's to choose.
-func (l loginRequest) account() string {
-	sum := sha256.Sum256([]byte(strings.ToLower(l.Email)))
-	return string(sum[:])
-}
+// account is whom wrong passwords are counted for: an address in every case and tenant, whether anybody has it or not.
+func (l loginRequest) account() string { return strings.ToLower(l.Email) }
 
 // checkPassword counts a password as wrong before it is looked at, and gives that back where it was right or could not be
-// looked at: of a thousand that are sent at once, no more are tried than the limit says. Who hangs up gets nothing back.
+// looked at: of a thousand that are sent at once, no more are tried than the limit says. Who hangs up gets nothing back. With
+// errLogin the entry says whose password it would have been, if anybody's, for the audit alone.
 func (a *api) checkPassword(r *http.Request, asked loginRequest) (db.Entry, error) {
 	account := asked.account()
 	if err := a.limit(loginPerAccount, account); err != nil {
@@ -106,11 +92,7 @@ func (a *api) checkPassword(r *http.Request, asked loginRequest) (db.Entry, erro
 }
 
 // logIn starts the user's session.
-func (a *api) logIn(r *http.Request, asked loginRequest) (tokenAnswer, error) {
-	entry, err := a.checkPassword(r, asked)
-	if err != nil {
-		return tokenAnswer{}, err
-	}
+func (a *api) logIn(r *http.Request, entry db.Entry) (tokenAnswer, error) {
 	grant, err := grantFor(entry, a.clients[token.ClientLogin])
 	if err != nil {
 		return tokenAnswer{}, err

@@ -279,12 +279,29 @@ func TestGuessesAtOnceCountOneByOne(t *testing.T) {
 // TestWhoHangsUpHasHadAGuess sends a request that nobody waits for, so that the answer cannot be what counts.
 func TestWhoHangsUpHasHadAGuess(t *testing.T) {
 	s := newDoor(t, limited(api.Limits{LoginPerAccount: 1}, newClock()))
-	ctx, cancel := context.WithCancel(t.Context())
+	s.hangUp("member@acme.example")
+	s.login("member@acme.example", password, "").check(t, 429, nil, nil)
+}
+
+// hangUp is a wrong password whose sender does not wait, so that nothing is hashed.
+func (s *server) hangUp(email string) {
+	ctx, cancel := context.WithCancel(s.t.Context())
 	cancel()
-	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://localhost/api/login", strings.NewReader(loginBody("member@acme.example", "wrong password", "")))
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://localhost/api/login", strings.NewReader(loginBody(email, "wrong password", "")))
 	r.Header.Set("Content-Type", "application/json")
 	s.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
-	s.login("member@acme.example", password, "").check(t, 429, nil, nil)
+}
+
+// TestAccountsThatAreMadeUpGiveNobodyNewGuesses tries more of them than there are addresses remembered.
+func TestAccountsThatAreMadeUpGiveNobodyNewGuesses(t *testing.T) {
+	s := newDoor(t, limited(api.Limits{LoginPerAccount: 2}, newClock()))
+	for range 2 {
+		s.hangUp("member@acme.example")
+	}
+	for i := range 20_000 {
+		s.hangUp(fmt.Sprintf("%d@acme.example", i))
+	}
+	s.login("member@acme.example", password, "").check(t, 429, []string{"wrong passwords"}, nil)
 }
 
 func TestLoginFollowsALogoutEverywhereAtOnce(t *testing.T) {

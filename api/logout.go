@@ -16,6 +16,9 @@ import (
 // sessions and tokens of its subject. It holds here when the answer is sent.
 func (a *api) logout(c echo.Context) error {
 	r := c.Request()
+	if err := a.limitAddress(tokenPerAddress, r); err != nil {
+		return err
+	}
 	claims, err := a.claims(r)
 	if err != nil {
 		return err

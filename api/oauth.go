@@ -73,7 +73,7 @@ func parseForm(text string, repeated []string) (url.Values, error) {
 	}
 	for name, values := range form {
 		if len(values) > 1 && !slices.Contains(repeated, name) {
-			return nil, refuse("invalid_request", "%s is there more than once", name)
+			return nil, refuse("invalid_request", "%s is there more than once", clip(name))
 		}
 		form[name] = slices.DeleteFunc(values, func(value string) bool { return value == "" })
 		if len(form[name]) == 0 {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -61,7 +62,10 @@ func (a *api) refresh(r *http.Request, client Client, form url.Values) (tokenAns
 	}
 	grant, err := a.continued(r.Context(), client, next.Family, form)
 	if errors.Is(err, errRefreshToken) {
-		return tokenAnswer{}, errors.Join(err, a.endFamily(r, old, client, "the user is gone"))
+		if failed := a.endFamily(r, old, client, "the user is gone"); failed != nil {
+			return tokenAnswer{}, fmt.Errorf("ending the session of a user who is gone: %w", failed)
+		}
+		return tokenAnswer{}, err
 	}
 	if err != nil {
 		return tokenAnswer{}, err

@@ -280,11 +280,30 @@ func TestSessionEndsWithItsUser(t *testing.T) {
 				raw := s.session(as, acmeMember, acme)
 				dbtest.Exec(t, s.database.OwnerURL, `alter table users disable trigger user`, tt.change) // no trigger ends it
 				s.refreshed(as, raw).check(t, 400, []string{"invalid_grant"}, nil)
-				if n := s.count(`select count(*) from rowpass.refresh_families where ended_at is null`); n != 0 {
+				if n := s.count(`select count(*) from rowpass.refresh_families f where not rowpass.is_over(f)`); n != 0 {
 					t.Errorf("%d sessions go on", n)
 				}
 			})
 		}
+	}
+}
+
+// TestDatabasesTroubleIsNoFaultOfTheToken: the session of a user who is gone could not be ended, so the client is to come again.
+func TestDatabasesTroubleIsNoFaultOfTheToken(t *testing.T) {
+	s := newIssuing(t, issuing{refresh: refreshing(time.Hour, time.Hour, 0)})
+	raw := s.session(token.ClientLogin, acmeMember, acme)
+	dbtest.Exec(t, s.database.OwnerURL, `alter table users disable trigger user`, `delete from users where id = '`+acmeMember+`'`,
+		`create function rowpass.no_room() returns trigger language plpgsql as $$ begin raise 'no space is left' using errcode = 'disk_full'; end $$`,
+		`create trigger no_room before insert on rowpass.denials for each row execute function rowpass.no_room()`)
+	a := s.refreshed(token.ClientLogin, raw)
+	a.check(t, 503, []string{`"code":"unavailable"`}, []string{"invalid_grant", "space"})
+	if a.header.Get("Retry-After") != "1" {
+		t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
+	}
+	dbtest.Exec(t, s.database.OwnerURL, `drop trigger no_room on rowpass.denials`)
+	again := s.refreshed(token.ClientLogin, raw)
+	if again.check(t, 400, []string{"invalid_grant"}, nil); again.header.Get("Retry-After") != "" {
+		t.Error("a token that is not good is to be sent again")
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"rowpass/db"
 	"rowpass/statement"
+	"rowpass/token"
 )
 
 // SQLConfig is POST /sql: SQL over HTTP as npm @neondatabase/serverless speaks it. Every field is required, but those that
@@ -32,10 +33,17 @@ type SQLConfig struct {
 // SQLRole is a role that may be asked for over HTTP.
 type SQLRole struct {
 	Rules   *statement.Rules
-	Clients []string // whose tokens may take it; empty: every token of ours, or, for anonymous, no token at all
+	Clients []string // whose tokens may take it, ours alone; empty: every token, or, for anonymous, no token at all
 }
 
-const anonymous = "anonymous"
+// offeredTo says whether a token may take the role of this name. Clients are ours: at a provider anybody may have a client of
+// such a name.
+func (o SQLRole) offeredTo(claims *token.Claims, name string) bool {
+	if claims.Role == anonymous && name != anonymous {
+		return false
+	}
+	return len(o.Clients) == 0 || claims.Provider == "" && slices.Contains(o.Clients, claims.ClientID)
+}
 
 // sqlEndpoint runs one statement or a batch. Everything that goes wrong here has the driver's shape of an error, and, where
 // the driver should read it, the driver's status 400.
@@ -84,6 +92,9 @@ func (e *sqlEndpoint) run(c echo.Context) ([]byte, error) {
 			return nil, fmt.Errorf("statement %d: %w", i+1, err)
 		}
 	}
+	if err := e.stillHolds(r); err != nil { // the checks may have waited for a parser
+		return nil, err
+	}
 	sink := newResults(r.Context(), query, e.SQLConfig)
 	if err := e.Strangers.Run(r.Context(), session.Session, query.batch, sink); err != nil {
 		return nil, err
@@ -98,6 +109,10 @@ func (e *sqlEndpoint) read(r *http.Request) (*sqlQuery, error) {
 		return nil, errRequestSize(e.MaxRequestBytes)
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, e.MaxRequestBytes+1))
+	var ended *endedError
+	if errors.As(err, &ended) {
+		return nil, ended
+	}
 	if err != nil {
 		return nil, badSQLRequest("the request's body broke off")
 	}
@@ -127,8 +142,8 @@ func (e *sqlEndpoint) session(r *http.Request, role string) (sqlSession, *statem
 	if err != nil {
 		return sqlSession{}, nil, err
 	}
-	if !ok || len(offered.Clients) > 0 && !slices.Contains(offered.Clients, claims.ClientID) {
-		return sqlSession{}, nil, fmt.Errorf("%w: the role %q of the connection string is not offered to this token", errRole, role)
+	if !ok || !offered.offeredTo(claims, role) {
+		return sqlSession{}, nil, fmt.Errorf("%w: the role %q of the connection string is not offered to this token", errRole, clip(role))
 	}
 	return sqlSession{db.Session{Role: role, Claims: claims.JSON}, claims.Subject}, offered.Rules, nil
 }

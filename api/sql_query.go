@@ -60,7 +60,7 @@ func checkDatabase(path, database string) error {
 		return badSQLRequest("invalid connection string: the name of the database is not percent-encoded")
 	}
 	if name != "" && name != database {
-		return &sqlRequestError{code: "3D000", message: fmt.Sprintf("database %q does not exist", name)}
+		return &sqlRequestError{code: "3D000", message: fmt.Sprintf("database %q does not exist", clip(name))}
 	}
 	return nil
 }

@@ -275,8 +275,8 @@ func TestPruneRemovesWhatIsOutOfDateAndNothingElse(t *testing.T) {
 		`insert into rowpass.refresh_families select 'unused ' || n, 'c', 's', '', '', '{}', now(), now() + '1 day' from generate_series(1, 1100) n`,
 		`insert into rowpass.refresh_tokens select sha256(id::bytea), id, now(), now() - interval '1 s' from rowpass.refresh_families where id like 'unused %'`,
 		`insert into rowpass.refresh_tokens values ('old', '`+liveFamily.ID+`', now(), now() - interval '1 s', now(), 'salt')`,
-		`insert into rowpass.denials select 'jti', 'old ' || n, null, now() from generate_series(1, 3100) n`,
-		`insert into rowpass.denials values ('jti', 'live', null, now() + interval '1 hour')`)
+		`insert into rowpass.denials (kind, value, until) select 'jti', 'old ' || n, now() from generate_series(1, 3100) n`,
+		`insert into rowpass.denials (kind, value, until) values ('jti', 'live', now() + interval '1 hour')`)
 	var wg sync.WaitGroup
 	for range 3 { // several instances at once
 		other := openState(t, d)

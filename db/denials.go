@@ -31,7 +31,9 @@ type Denial struct {
 }
 
 // Deny puts tokens on the deny-list of every instance, and ends the sessions that they belong to, so that no refresh token
-// replaces them: all of it or, with an error, nothing. Of two denials of the same kind and value both hold.
+// replaces them: all of it or, with an error, nothing. Of two denials of the same kind and value both hold. It waits for nobody
+// else's transaction. Which sessions: those that began by IssuedBefore, with a minute for clocks that differ; without one,
+// those that begin until the denial is out of date. Who logs in after a denial of what was issued until now is not meant.
 func (s *State) Deny(ctx context.Context, denials ...Denial) error {
 	const query = `select rowpass.deny($1::text, $2::text, $3::timestamptz, $4::timestamptz, $5::text)`
 	statements := make([]asked, len(denials))
@@ -41,33 +43,86 @@ func (s *State) Deny(ctx context.Context, denials ...Denial) error {
 	return s.ask(ctx, statements...)
 }
 
-// Denials lists what was denied after a version, 0 for all, and is not out of date, with the version to go on from.
+const (
+	denialsBatch = 10_000 // denials that one statement numbers or reads, so that none takes long
+	denialsSteps = 200    // of one call of Denials: room for a million denials that nobody has read
+)
+
+// Denials lists what was denied after a version, 0 for all, and is not out of date, with the version to go on from. The same
+// kind and value may come more than once. Where there is no end of new ones, or something goes wrong between two batches, the
+// rest is left to the next call.
 //
 // A denial gets its version from whoever first reads it, under one row's lock and in a transaction of its own. So versions
 // are given in the order of commits, and a transaction that stays open for long is neither missed nor waited for.
 func (s *State) Denials(ctx context.Context, after int64) ([]Denial, int64, error) {
+	page := denialsPage{version: after}
+	for last := false; page.steps < denialsSteps; {
+		err := s.readDenials(ctx, &page)
+		if err == nil && !page.full {
+			if last || !page.unread {
+				break
+			}
+			last, err = s.numberDenials(ctx)
+		}
+		if err != nil && page.version == after {
+			return nil, after, err
+		}
+		if err != nil {
+			break
+		}
+	}
+	return page.denials, page.version, nil
+}
+
+// denialsPage is how far a reader has come.
+type denialsPage struct {
+	denials []Denial
+	version int64 // the newest in denials, or a later one
+	steps   int   // statements that read
+	full    bool  // the last one read as many as it may
+	unread  bool  // there are some without a version
+}
+
+// readDenials adds the next batch to p.
+func (s *State) readDenials(ctx context.Context, p *denialsPage) error {
 	const query = `
-		select s.denials_version, coalesce(d.kind, ''), coalesce(d.value, ''), d.issued_before, d.until, coalesce(d.reason, '')
-		from rowpass.state s left join rowpass.denials d on d.version > $1::bigint and d.until > now()`
-	var denials []Denial
-	version := after
-	err := s.ask(ctx, asked{query: `select rowpass.number_denials()`}, asked{query, []any{after}, func(rows pgx.Rows) error {
-		denials = denials[:0]
+		select s.denials_version, exists (select from rowpass.denials where version is null), coalesce(d.version, 0),
+			coalesce(d.kind, ''), coalesce(d.value, ''), d.issued_before, d.until, coalesce(d.reason, '')
+		from rowpass.state s left join (
+			select * from rowpass.denials where version > $1::bigint and until > now() order by version limit $2::bigint
+		) d on true order by d.version`
+	p.steps++
+	from := len(p.denials)
+	var newest, at int64
+	err := s.ask(ctx, asked{query, []any{p.version, denialsBatch}, func(rows pgx.Rows) error {
+		p.denials = p.denials[:from] // where this is sent twice
 		var d Denial
 		var before, until *time.Time
-		_, err := pgx.ForEachRow(rows, []any{&version, (*string)(&d.Kind), &d.Value, &before, &until, &d.Reason}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&newest, &p.unread, &at, (*string)(&d.Kind), &d.Value, &before, &until, &d.Reason}, func() error {
 			if d.Kind != "" {
 				d.IssuedBefore, d.Until = orZero(before), orZero(until)
-				denials = append(denials, d)
+				p.denials = append(p.denials, d)
 			}
 			return nil
 		})
 		return err
 	}})
 	if err != nil {
-		return nil, after, err
+		p.denials = p.denials[:from]
+		return err
 	}
-	return denials, version, nil
+	if p.full = len(p.denials)-from == denialsBatch; p.full {
+		newest = at
+	}
+	p.version = newest
+	return nil
+}
+
+// numberDenials gives the next batch its versions. It tells whether there was none: then others have done it, or will.
+func (s *State) numberDenials(ctx context.Context) (none bool, err error) {
+	var numbered int64
+	err = s.ask(ctx, asked{`select rowpass.number_denials($1::bigint)`, []any{denialsBatch}, one(&numbered)})
+	return numbered == 0, err
 }
 
 // PromiseTTL remembers that tokens of such a life are issued, before the first is: denials are kept until the last token

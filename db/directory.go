@@ -18,7 +18,7 @@ type Entry struct {
 	Role     string          // in the tenant: member or admin
 	Claims   json.RawMessage // an object: what auth.token_claims adds to a token for the client that asked; nil or {}: nothing
 
-	password string // as hash, where CheckPassword found it right: StartLogin asks whether it still is
+	passwordFrom time.Time // when the password was set that CheckPassword found right: StartLogin asks whether it is still that one
 }
 
 // FindUser looks a user up by id or e-mail address, within a tenant or, with an empty one, in all, and asks

@@ -46,6 +46,7 @@ const (
 	foreignKeyViolation   = "23503"
 	exclusionViolation    = "23P01"
 	queryCanceled         = "57014"
+	lockNotAvailable      = "55P03" // within lock_timeout
 	featureNotSupported   = "0A000"
 	noSuchStatement       = "26000"
 	hookFailed            = "RP001" // ours: rowpass.token_claims raises it
@@ -79,7 +80,7 @@ func classify(err error) error {
 		refusal.Reason = ErrConflict
 	case strings.HasPrefix(pg.Code, "22"), strings.HasPrefix(pg.Code, "23"):
 		refusal.Reason = ErrInvalid
-	case pg.Code == queryCanceled:
+	case pg.Code == queryCanceled, pg.Code == lockNotAvailable:
 		refusal.Reason = ErrTimeout
 	case pg.Code == hookFailed:
 		refusal.Reason = ErrHook

@@ -24,7 +24,7 @@ func TestNothingOfTheIssuersIsACallers(t *testing.T) {
 		union all
 		select format('%s execute on %s', role, p.oid::regprocedure) from pg_proc p
 		cross join unnest(array['authenticated', 'anonymous', 'rowpass_gateway', 'public']) role
-		where (pronamespace = 'rowpass'::regnamespace or pronamespace = 'auth'::regnamespace and proname in ('token_claims', 'end_user'))
+		where (pronamespace = 'rowpass'::regnamespace or pronamespace = 'auth'::regnamespace and proname in ('token_claims', 'end_user', 'forget_password'))
 			and has_function_privilege(role, p.oid, 'execute')
 		union all
 		select format('%s usage of schema rowpass', role) from unnest(array['authenticated', 'anonymous', 'rowpass_gateway', 'public']) role
@@ -87,7 +87,7 @@ func TestCallersSQLReachesNothingOfTheIssuers(t *testing.T) {
 		{"who was denied", `select * from rowpass.denials`},
 		{"one's own denial taken back", `delete from rowpass.denials`},
 		{"others denied", `select rowpass.deny('all', '', null, null, '')`},
-		{"denials that nobody reads", `select rowpass.number_denials()`},
+		{"denials that nobody reads", `select rowpass.number_denials(1)`},
 		{"denials that end at once", `update rowpass.state set longest_ttl = '0'`},
 		{"who logs in when", `select * from rowpass.audit`},
 		{"an audit that lies", `insert into rowpass.audit select gen_random_uuid(), now(), 'login', '', '', '', '', '', '', '', '', ''`},
@@ -95,7 +95,10 @@ func TestCallersSQLReachesNothingOfTheIssuers(t *testing.T) {
 		{"the owner's rights in the hook", `select rowpass.token_claims('` + adminID + `', 'x')`},
 		{"another time limit", `select rowpass.limit_time(0)`},
 		{"a trigger of ours on another table", `create trigger x after insert on public.todos execute function rowpass.tell()`},
+		{"a session revived", `update rowpass.denials set begun_by = null`},
+		{"whether a session has ended", `select rowpass.is_over(f) from rowpass.refresh_families f`},
 		{"a user's end without its removal", `select auth.end_user()`},
+		{"a user's password gone", `select auth.forget_password()`},
 	} {
 		t.Run(tt.statement, func(t *testing.T) {
 			for _, as := range [][]string{{tt.statement}, {"reset role", tt.statement}} {
@@ -114,28 +117,36 @@ func TestCallersSQLReachesNothingOfTheIssuers(t *testing.T) {
 	}
 }
 
-// TestUsersAreDeniedUnderEveryShadow removes a user while every name, operator and type is the remover's.
+// TestUsersAreDeniedUnderEveryShadow removes a user, or gives it another address, while every name, operator and type is the
+// caller's.
 func TestUsersAreDeniedUnderEveryShadow(t *testing.T) {
+	for _, change := range []string{`delete from public.users`, `update public.users set email = 'x@acme.example'::pg_catalog.text`} {
+		t.Run(change, func(t *testing.T) { underEveryShadow(t, change) })
+	}
+}
+
+func underEveryShadow(t *testing.T, change string) {
+	t.Helper()
 	d := dbtest.New(t)
 	if _, err := dbtest.Connect(t, d.SuperuserURL).PgConn().Exec(t.Context(), shadows).ReadAll(); err != nil {
 		t.Fatal(err)
 	}
 	s := openState(t, d)
 	setPassword(t, s, memberID)
-	token, family := session(t, s)
+	token, _ := session(t, s)
 	dbtest.Exec(t, d.OwnerURL, "grant temporary on database "+d.Name+" to authenticated")
 	got, err := newCaller(t, d).as(acmeAdmin,
 		`create function pg_temp.steal(pg_catalog.text) returns bool language plpgsql as $$ begin raise exception 'run as %', current_user using errcode = 'ZZ001'; end $$`,
 		`create domain pg_temp.text as pg_catalog.text check (pg_temp.steal(value::pg_catalog.text))`,
 		`create domain pg_temp.timestamptz as pg_catalog.timestamptz check (pg_temp.steal(value::pg_catalog.text))`,
 		`create domain pg_temp.interval as pg_catalog.interval check (pg_temp.steal(value::pg_catalog.text))`,
-		`create temporary table denials (kind text)`, `create temporary table refresh_families (id text)`, `create temporary table users (id text)`,
+		`create temporary table denials (kind text)`, `create temporary table refresh_families (id text)`, `create temporary table users (id text)`, `create temporary table passwords (user_id text)`,
 		`set local search_path = pg_temp, evil, pg_catalog, public`,
-		`delete from public.users where email operator(pg_catalog.=) 'member@acme.example'::pg_catalog.text returning email`)
-	if diff := cmp.Diff([]string{"member@acme.example"}, got); diff != "" || err != nil {
+		change+` where email operator(pg_catalog.=) 'member@acme.example'::pg_catalog.text returning name`)
+	if diff := cmp.Diff([]string{"Max of Acme"}, got); diff != "" || err != nil {
 		t.Fatalf("%v %s", err, diff)
 	}
-	wantValues(t, s, 0, family.ID, memberID)
+	wantValues(t, s, 0, memberID, memberID)
 	if _, err := s.LookUpRefresh(t.Context(), token, clientName); err != db.ErrNotFound { //nolint:errorlint // not a refusal
 		t.Errorf("its session: %v, want ErrNotFound", err)
 	}

@@ -49,7 +49,8 @@ func (s *State) SetPassword(ctx context.Context, userID, password string) error 
 // client. An address may stand in several tenants: of those with a password the tenant must then be named.
 //
 // Every kind of no is ErrNotFound and costs one computation, so that neither answer nor time tells whether an address is
-// known. A stored hash with parameters of another time takes its own time, until its user has logged in once.
+// known. A stored hash with parameters of another time takes its own time, until its user has logged in once. Beside the
+// ErrNotFound of a wrong password stand UserID and TenantID, for the audit and for nobody else.
 func (s *State) CheckPassword(ctx context.Context, email, tenant, password, client string) (Entry, error) {
 	stored, err := s.storedHash(ctx, email, tenant)
 	if err != nil {
@@ -59,29 +60,37 @@ func (s *State) CheckPassword(ctx context.Context, email, tenant, password, clie
 	if err != nil {
 		return Entry{}, err
 	}
-	if stored.userID == "" || !stored.hash.fits(sum) {
-		return Entry{}, ErrNotFound
+	if !stored.usable || !stored.hash.fits(sum) {
+		return Entry{UserID: stored.userID, TenantID: stored.tenantID}, ErrNotFound
 	}
 	if !stored.hash.current() {
-		stored.hash = s.rehash(ctx, stored, password)
+		s.rehash(ctx, stored, password)
 	}
 	entry, err := s.FindUser(ctx, stored.userID, tenant, client)
-	entry.password = stored.hash.String()
+	entry.passwordFrom = stored.changedAt
 	return entry, err
 }
 
 // storedPassword is what there is to compare with: for whoever has none a hash that nothing fits.
 type storedPassword struct {
-	userID string // "": nobody, and no password is right
-	hash   passwordHash
+	userID, tenantID string // "": nobody's
+	hash             passwordHash
+	changedAt        time.Time
+	usable           bool // a password may fit hash
 }
 
 func (s *State) storedHash(ctx context.Context, email, tenant string) (storedPassword, error) {
-	const query = `select user_id::text, hash from rowpass.find_passwords($1::text, nullif($2::text, '')::uuid)`
-	var found []struct{ UserID, Hash string }
+	const query = `
+		select user_id::text, tenant_id::text, hash, changed_at
+		from rowpass.find_passwords($1::text, nullif($2::text, '')::uuid)`
+	type row struct {
+		UserID, TenantID, Hash string
+		ChangedAt              time.Time
+	}
+	var found []row
 	nobody := storedPassword{hash: newHash()}
 	err := s.ask(ctx, asked{query, []any{email, tenant}, func(rows pgx.Rows) (err error) {
-		found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ UserID, Hash string }])
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[row])
 		return err
 	}})
 	if errors.Is(err, ErrInvalid) { // no address, or no tenant's id, can look like that
@@ -90,17 +99,18 @@ func (s *State) storedHash(ctx context.Context, email, tenant string) (storedPas
 	if err != nil || len(found) != 1 {
 		return nobody, err
 	}
-	h, ok := parseHash(found[0].Hash)
+	r := found[0]
+	h, ok := parseHash(r.Hash)
 	if !ok {
-		s.log.WarnContext(ctx, "a stored password hash cannot be used; give the user a new password", "sub", found[0].UserID)
-		return nobody, nil
+		s.log.WarnContext(ctx, "a stored password hash cannot be used; give the user a new password", "sub", r.UserID)
+		h = nobody.hash
 	}
-	return storedPassword{found[0].UserID, h}, nil
+	return storedPassword{userID: r.UserID, tenantID: r.TenantID, hash: h, changedAt: r.ChangedAt, usable: ok}, nil
 }
 
-// rehash replaces a hash that was made with other parameters, and gives the one that is stored then. The login holds
-// without it.
-func (s *State) rehash(ctx context.Context, stored storedPassword, password string) passwordHash {
+// rehash replaces a hash that was made with other parameters. The password stays the same, and so does changed_at. The login
+// holds without it.
+func (s *State) rehash(ctx context.Context, stored storedPassword, password string) {
 	const query = `update rowpass.passwords set hash = $3::text where user_id = $1::uuid and hash = $2::text`
 	h := newHash()
 	var err error
@@ -109,9 +119,7 @@ func (s *State) rehash(ctx context.Context, stored storedPassword, password stri
 	}
 	if err != nil {
 		s.log.WarnContext(ctx, "hashing a password with newer parameters", "sub", stored.userID, "err", err)
-		return stored.hash
 	}
-	return h
 }
 
 // hashingPlaces bounds memory and time that passwords take from everything else.

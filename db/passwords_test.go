@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/crypto/argon2"
 
 	"rowpass/db"
@@ -77,7 +78,7 @@ func TestWhoLogsIn(t *testing.T) {
 			var entry db.Entry
 			var err error
 			n := hashed(func() { entry, err = s.CheckPassword(t.Context(), tt.email, tt.tenant, tt.password, clientName) })
-			if entry.UserID != tt.want || errors.Is(err, db.ErrNotFound) != (tt.want == "") || err != nil && tt.want != "" {
+			if entry.UserID != tt.want && tt.want != "" || errors.Is(err, db.ErrNotFound) != (tt.want == "") || err != nil && tt.want != "" {
 				t.Errorf("%+v, %v; want %q", entry, err, tt.want)
 			}
 			if err != nil && err != db.ErrNotFound { //nolint:errorlint // every no is the same to the last letter
@@ -85,6 +86,37 @@ func TestWhoLogsIn(t *testing.T) {
 			}
 			if n != 1 {
 				t.Errorf("%d computations, want 1", n)
+			}
+		})
+	}
+}
+
+// TestAWrongPasswordSaysWhoseItIsNot is what the audit learns of a log-in that failed.
+func TestAWrongPasswordSaysWhoseItIsNot(t *testing.T) {
+	const both = "c0000000-0000-4000-8000-000000000001"
+	d := dbtest.New(t)
+	s := openState(t, d)
+	dbtest.Exec(t, d.OwnerURL, `insert into users (id, tenant_id, email) values ('`+both+`', '`+globex+`', 'member@acme.example')`)
+	setPassword(t, s, memberID)
+	member := db.Entry{UserID: memberID, TenantID: acme}
+	for _, tt := range []struct {
+		name, email, tenant, prepare string
+		want                         db.Entry
+	}{
+		{"of a user", "Member@acme.example", "", "", member},
+		{"of a user in its tenant", "member@acme.example", acme, "", member},
+		{"of a user without a password", "admin@acme.example", "", "", db.Entry{}},
+		{"of nobody", "nobody@acme.example", "", "", db.Entry{}},
+		{"of a user whose hash cannot be used", "member@acme.example", "", `update rowpass.passwords set hash = 'x'`, member},
+		{"of one of two users", "member@acme.example", "", `insert into rowpass.passwords values ('` + both + `', 'x')`, db.Entry{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.prepare != "" {
+				dbtest.Exec(t, d.OwnerURL, tt.prepare)
+			}
+			entry, err := s.CheckPassword(t.Context(), tt.email, tt.tenant, "wrong horse", clientName)
+			if diff := cmp.Diff(tt.want, entry, cmpopts.IgnoreUnexported(db.Entry{})); diff != "" || !errors.Is(err, db.ErrNotFound) {
+				t.Errorf("%v %s", err, diff)
 			}
 		})
 	}
@@ -245,6 +277,59 @@ func TestPasswordsAreHashedAFewAtATime(t *testing.T) {
 	wg.Wait()
 	if diff := cmp.Diff(100, said["busy"]+said["the truth"]); diff != "" || said["the truth"] == 0 {
 		t.Errorf("%v", said)
+	}
+}
+
+// TestALogInMeetsAnother has two log-ins under way, of which one replaces the hash that both have checked.
+func TestALogInMeetsAnother(t *testing.T) {
+	d := dbtest.New(t)
+	s := openState(t, d)
+	setPassword(t, s, memberID)
+	entry, err := s.CheckPassword(t.Context(), "member@acme.example", "", password, clientName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dbtest.Exec(t, d.OwnerURL, "update rowpass.passwords set hash = '"+phc(password, 8192, 2, 1)+"'") // as it was before the hash was replaced
+	if _, err := s.CheckPassword(t.Context(), "member@acme.example", "", password, clientName); err != nil {
+		t.Fatal(err)
+	}
+	family := db.Family{ClientID: clientName, Subject: memberID, ExpiresAt: time.Now().Add(time.Hour)}
+	if _, _, err := s.StartLogin(t.Context(), entry, family, time.Hour); err != nil {
+		t.Errorf("the other log-in: %v", err)
+	}
+}
+
+// TestAnAdminTakesAnothersAddress is what a tenant's admin could try who has a password: to keep another tenant's user from
+// logging in, and to learn by its own log-in which addresses exist elsewhere.
+func TestAnAdminTakesAnothersAddress(t *testing.T) {
+	const victim = "b0000000-0000-4000-8000-00000000000b"
+	for _, tt := range []struct{ name, address string }{
+		{"one that another tenant's user has", "member@globex.example"},
+		{"the same in capitals", "MEMBER@GLOBEX.EXAMPLE"},
+		{"one that nobody has", "nobody@globex.example"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := dbtest.New(t)
+			s := openState(t, d)
+			setPassword(t, s, adminID)
+			setPassword(t, s, victim)
+			token, _ := session(t, s)
+			if _, err := newCaller(t, d).as(acmeAdmin, `update users set email = '`+tt.address+`' where id = auth.uid()`); err != nil {
+				t.Fatal(err)
+			}
+			if entry, err := s.CheckPassword(t.Context(), "member@globex.example", "", password, clientName); err != nil || entry.UserID != victim {
+				t.Errorf("the victim's log-in: %+v, %v", entry, err)
+			}
+			for _, tenant := range []string{"", acme} {
+				entry, err := s.CheckPassword(t.Context(), tt.address, tenant, password, clientName)
+				if entry.UserID == adminID || tenant == acme && !errors.Is(err, db.ErrNotFound) {
+					t.Errorf("the admin's log-in in tenant %q tells who exists: %+v, %v", tenant, entry, err)
+				}
+			}
+			if _, err := s.LookUpRefresh(t.Context(), token, clientName); err != nil {
+				t.Errorf("the session of another: %v", err)
+			}
+		})
 	}
 }
 

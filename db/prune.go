@@ -9,19 +9,14 @@ import (
 // pruneBatch is how many rows one statement removes, so that none takes long or holds much.
 const pruneBatch = 1000
 
-// Prune removes what is out of date: denials, refresh tokens and sessions, and audit rows older than auditKeep. Several
-// instances may do so at once; each skips what another is at.
+// Prune removes what is out of date: denials, refresh tokens and sessions, and audit rows older than auditKeep. It ends the
+// sessions that were denied, and a denial stays until that is done, so that none comes back to life. Several instances may
+// prune at once; each skips what another is at.
 func (s *State) Prune(ctx context.Context, auditKeep time.Duration) error {
 	for _, p := range []struct {
 		what, query string
 		args        []any
 	}{
-		{"denials", `
-			with gone as (
-				delete from rowpass.denials d using (
-					select kind, value from rowpass.denials where until <= now() limit $1::bigint for update skip locked
-				) old where d.kind = old.kind and d.value = old.value returning true
-			) select count(*) from gone`, nil},
 		{"sessions", `
 			with gone as (
 				delete from rowpass.refresh_families f using (
@@ -44,8 +39,21 @@ func (s *State) Prune(ctx context.Context, auditKeep time.Duration) error {
 	if err := s.pruneTokens(ctx); err != nil {
 		return fmt.Errorf("removing old refresh tokens: %w", err)
 	}
+	if err := s.sweep(ctx); err != nil {
+		return fmt.Errorf("ending the sessions that were denied: %w", err)
+	}
+	if err := s.prune(ctx, oldDenials); err != nil {
+		return fmt.Errorf("removing old denials: %w", err)
+	}
 	return nil
 }
+
+const oldDenials = `
+	with gone as (
+		delete from rowpass.denials d using (
+			select id from rowpass.denials where until <= now() and begun_by is null limit $1::bigint for update skip locked
+		) old where d.id = old.id returning true
+	) select count(*) from gone`
 
 // prune sends the query until it finds no full batch.
 func (s *State) prune(ctx context.Context, query string, args ...any) error {

@@ -40,22 +40,26 @@ func (f *Family) columns() []any {
 	return []any{&f.ID, &f.ClientID, &f.Subject, &f.Tenant, &f.Scope, &f.Audience, &f.CreatedAt, &f.ExpiresAt}
 }
 
+// maxFamilies is how many sessions of one subject with one client go on at once: whoever begins more, a script that logs in
+// each time for instance, loses the oldest. Their access tokens run out by themselves.
+const maxFamilies = 100
+
 // StartFamily begins a session and returns its first refresh token, which is good for ttl, but not beyond f.ExpiresAt. ID
-// and CreatedAt are given here.
+// and CreatedAt are given here. Of the subject's sessions with the same client the newest 100 go on.
 func (s *State) StartFamily(ctx context.Context, f Family, ttl time.Duration) (token string, started Family, err error) {
-	return s.startFamily(ctx, f, ttl, "", "")
+	return s.startFamily(ctx, f, ttl, "", time.Time{})
 }
 
 // StartLogin is StartFamily for a user whose password was just checked. ErrNotFound where it has been changed since: what
 // ends the sessions of before must not miss this one.
 func (s *State) StartLogin(ctx context.Context, e Entry, f Family, ttl time.Duration) (token string, started Family, err error) {
-	return s.startFamily(ctx, f, ttl, e.UserID, e.password)
+	return s.startFamily(ctx, f, ttl, e.UserID, e.passwordFrom)
 }
 
-func (s *State) startFamily(ctx context.Context, f Family, ttl time.Duration, userID, password string) (token string, started Family, err error) {
+func (s *State) startFamily(ctx context.Context, f Family, ttl time.Duration, userID string, passwordFrom time.Time) (token string, started Family, err error) {
 	const query = `
 		with unchanged as (
-			select from rowpass.passwords where user_id = nullif($10::text, '')::uuid and hash = $11::text for share
+			select from rowpass.passwords where user_id = nullif($10::text, '')::uuid and changed_at = $11::timestamptz for share
 		), f as (
 			insert into rowpass.refresh_families as f (id, client_id, subject, tenant, scope, audience, expires_at)
 			select $1::text, $2::text, $3::text, $4::text, $5::text, $6::text[], $7::timestamptz
@@ -66,6 +70,15 @@ func (s *State) startFamily(ctx context.Context, f Family, ttl time.Duration, us
 			insert into rowpass.refresh_tokens (hash, family_id, expires_at)
 			select $8::bytea, f.id, least(now() + $9::bigint * interval '1 millisecond', f.expires_at) from f
 			on conflict do nothing
+		), surplus as (
+			select o.id from rowpass.refresh_families o
+			where o.subject = $3::text and o.client_id = $2::text and o.id <> $1::text and o.ended_at is null
+				and not rowpass.is_over(o) and exists (select from f)
+			order by o.created_at desc, o.id offset $12::bigint - 1
+		), ended as (
+			update rowpass.refresh_families o set ended_at = now() from (
+				select id from rowpass.refresh_families where id in (select id from surplus) for no key update skip locked
+			) free where o.id = free.id
 		)
 		select ` + familyColumns + ` from f`
 	secret := make(refreshSecret, refreshSize)
@@ -73,7 +86,7 @@ func (s *State) startFamily(ctx context.Context, f Family, ttl time.Duration, us
 	audience := append([]string{}, f.Audience...)
 	err = s.ask(ctx, asked{query, []any{
 		rand.Text(), f.ClientID, f.Subject, f.Tenant, f.Scope, audience, f.ExpiresAt, secret.hash(), ttl.Milliseconds(),
-		userID, password,
+		userID, orNull(passwordFrom), maxFamilies,
 	}, one(started.columns()...)})
 	if err != nil {
 		return "", Family{}, err
@@ -123,7 +136,7 @@ func (s *State) use(ctx context.Context, presented refreshSecret, clientID strin
 		with used as (
 			update rowpass.refresh_tokens t set used_at = coalesce(t.used_at, now()), salt = coalesce(t.salt, $3::bytea)
 			from rowpass.refresh_families f
-			where t.hash = $1::bytea and f.id = t.family_id and f.client_id = $2::text and f.ended_at is null
+			where t.hash = $1::bytea and f.id = t.family_id and f.client_id = $2::text and not rowpass.is_over(f)
 				and f.expires_at > now() and t.expires_at > now()
 				and (t.used_at is null or t.used_at > now() - $6::bigint * interval '1 millisecond' or t.salt = $3::bytea)
 			returning t.salt, ` + familyColumns + `
@@ -133,7 +146,7 @@ func (s *State) use(ctx context.Context, presented refreshSecret, clientID strin
 			on conflict do nothing
 		), stolen as materialized (
 			select ` + familyColumns + ` from rowpass.refresh_tokens t join rowpass.refresh_families f on f.id = t.family_id
-			where t.hash = $1::bytea and f.client_id = $2::text and f.ended_at is null and f.expires_at > now()
+			where t.hash = $1::bytea and f.client_id = $2::text and not rowpass.is_over(f) and f.expires_at > now()
 				and t.used_at <= now() - $6::bigint * interval '1 millisecond' and t.salt <> $3::bytea
 		)
 		select salt, ` + familyColumns + `, false from used f
@@ -148,7 +161,9 @@ func (s *State) use(ctx context.Context, presented refreshSecret, clientID strin
 
 // newest follows the successors of those who were faster to the one that nobody has used. It only reads.
 func (s *State) newest(ctx context.Context, next refreshSecret) (refreshSecret, time.Time, error) {
-	const query = `select salt, expires_at from rowpass.refresh_tokens where hash = $1::bytea`
+	const query = `
+		select t.salt, t.expires_at from rowpass.refresh_tokens t join rowpass.refresh_families f on f.id = t.family_id
+		where t.hash = $1::bytea and not rowpass.is_over(f)`
 	for {
 		var salt []byte
 		var expires time.Time
@@ -167,7 +182,7 @@ func (s *State) newest(ctx context.Context, next refreshSecret) (refreshSecret, 
 func (s *State) LookUpRefresh(ctx context.Context, token, clientID string) (Refreshed, error) {
 	const query = `
 		select t.expires_at, ` + familyColumns + ` from rowpass.refresh_tokens t join rowpass.refresh_families f on f.id = t.family_id
-		where t.hash = $1::bytea and f.client_id = $2::text and f.ended_at is null and f.expires_at > now()
+		where t.hash = $1::bytea and f.client_id = $2::text and not rowpass.is_over(f) and f.expires_at > now()
 			and t.expires_at > now() and t.used_at is null`
 	secret, ok := parseRefresh(token)
 	if !ok {
@@ -185,11 +200,12 @@ func (s *State) LookUpRefresh(ctx context.Context, token, clientID string) (Refr
 // Ending it twice is no error. ErrNotFound where the token is unknown or another client's.
 func (s *State) EndFamily(ctx context.Context, token, clientID string) (Family, error) {
 	const query = `
-		with f as materialized ( -- deny must see this family and no other
+		with f as materialized ( -- deny must get this family and no other
 			select f.* from rowpass.refresh_tokens t join rowpass.refresh_families f on f.id = t.family_id
 			where t.hash = $1::bytea and f.client_id = $2::text
 		)
-		select ` + familyColumns + `, rowpass.deny('sid', f.id, null, null, 'a refresh token was revoked') from f`
+		select ` + familyColumns + `, case when not exists (select from rowpass.denials where kind = 'sid' and value = f.id)
+			then rowpass.deny('sid', f.id, null, null, 'a refresh token was revoked') else true end from f`
 	secret, ok := parseRefresh(token)
 	if !ok {
 		return Family{}, ErrNotFound

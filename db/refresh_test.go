@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -299,6 +300,9 @@ func TestSessionsAreEndedWithTheirAccessTokens(t *testing.T) {
 			if _, err := s.LookUpRefresh(t.Context(), stranger, "another"); (err == nil) == (tt.name == "by denying all") {
 				t.Errorf("a stranger's session: %v", err)
 			}
+			if sids := deniedSessions(t, s); len(sids) > 1 {
+				t.Errorf("%v are denied, want one denial of one session", sids)
+			}
 			denials, _, err := s.Denials(t.Context(), 0)
 			covers := func(d db.Denial) bool {
 				return d.Kind == db.DenySession && d.Value == family.ID || d.Kind == db.DenySubject && d.Value == family.Subject ||
@@ -313,6 +317,83 @@ func TestSessionsAreEndedWithTheirAccessTokens(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhoLogsInAgainGoesOn begins a session as soon as those of before were ended.
+func TestWhoLogsInAgainGoesOn(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(s *db.State) error
+	}{
+		{"after all were ended", func(s *db.State) error { return s.EndSessions(t.Context(), memberID) }},
+		{"after a new password", func(s *db.State) error { return s.SetPassword(t.Context(), memberID, password) }},
+		{"after a denial of all that was issued until now", func(s *db.State) error {
+			return s.Deny(t.Context(), db.Denial{Kind: db.DenyAll, IssuedBefore: time.Now()})
+		}},
+		{"after the end of another session", func(s *db.State) error { return s.EndSession(t.Context(), "another") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := openState(t, dbtest.New(t))
+			if err := tt.end(s); err != nil {
+				t.Fatal(err)
+			}
+			token, _ := session(t, s)
+			if err := s.Prune(t.Context(), anHour); err != nil {
+				t.Fatal(err)
+			}
+			refresh(t, s, token)
+		})
+	}
+}
+
+// TestSessionsThatBeginWhileADenialHoldsAreOver is about denials of what is yet to be issued.
+func TestSessionsThatBeginWhileADenialHoldsAreOver(t *testing.T) {
+	for _, before := range []time.Time{{}, time.Now().Add(anHour)} {
+		d := dbtest.New(t)
+		s := openState(t, d)
+		err := s.Deny(t.Context(), db.Denial{Kind: db.DenyClient, Value: clientName, IssuedBefore: before})
+		if err = errors.Join(err, s.Prune(t.Context(), anHour)); err != nil { // there is none to end yet
+			t.Fatal(err)
+		}
+		token, _ := session(t, s)
+		if _, err := s.Refresh(t.Context(), token, clientName, anHour, 0); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("denied what is issued before %v: %v, want ErrNotFound", before, err)
+		}
+	}
+}
+
+func TestOfASubjectsSessionsTheNewestHundredGoOn(t *testing.T) {
+	s := openState(t, dbtest.New(t))
+	ended, _ := session(t, s)
+	var tokens []string
+	for range 100 {
+		token, _ := session(t, s)
+		tokens = append(tokens, token)
+	}
+	goOn := func(want []string) {
+		t.Helper()
+		for i, token := range append([]string{ended}, tokens...) {
+			_, err := s.LookUpRefresh(t.Context(), token, clientName)
+			if errors.Is(err, db.ErrNotFound) == slices.Contains(want, token) {
+				t.Errorf("session %d: %v", i, err)
+			}
+		}
+	}
+	goOn(tokens)
+	for _, f := range []db.Family{{ClientID: "another", Subject: memberID}, {ClientID: clientName, Subject: adminID}} {
+		f.ExpiresAt = time.Now().Add(anHour)
+		if _, _, err := s.StartFamily(t.Context(), f, anHour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	goOn(tokens) // another client's and another's don't count
+	if _, err := s.EndFamily(t.Context(), tokens[50], clientName); err != nil {
+		t.Fatal(err)
+	}
+	session(t, s)
+	goOn(slices.Delete(slices.Clone(tokens), 50, 51)) // nor does one that was ended, swept or not
+	session(t, s)
+	goOn(slices.Delete(slices.Clone(tokens), 50, 51)[1:])
 }
 
 // TestSessionsThatBeginLaterGoOn denies what was issued an hour ago and before.

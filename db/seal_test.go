@@ -139,6 +139,7 @@ func TestHMACFitsRFC4231(t *testing.T) {
 func TestSealedClaimsAreTheCallers(t *testing.T) {
 	c := newCaller(t, dbtest.New(t))
 	mapped := `{"sub":"auth0|1","tenant_id":"org_1","rowpass_user":"auth0|auth0|1","rowpass_tenant":"A0000000-0000-4000-8000-000000000001","o":{"id":"b0000000-0000-4000-8000-000000000001","rol":"x"}}`
+	tenantless := `{"sub":"user_1","tenant_id":"a0000000-0000-4000-8000-000000000001","rowpass_user":"clerk|user_1"}` // its own words, not the mapping's
 	for _, tt := range []struct{ claims, expression, want string }{
 		{acmeAdmin, "auth.session() ->> 'sub'", "a0000000-0000-4000-8000-00000000000a"},
 		{acmeAdmin, "auth.jwt() = auth.session()", "t"},
@@ -151,6 +152,12 @@ func TestSealedClaimsAreTheCallers(t *testing.T) {
 		{mapped, "auth.uid() is null", "t"},
 		{mapped, "auth.tenant()", "A0000000-0000-4000-8000-000000000001"},
 		{mapped, "auth.tenant_id()", "a0000000-0000-4000-8000-000000000001"},
+		{tenantless, "auth.user_id()", "clerk|user_1"},
+		{tenantless, "auth.tenant() is null and auth.tenant_id() is null", "t"},
+		{tenantless, "auth.session() ->> 'tenant_id'", "a0000000-0000-4000-8000-000000000001"},
+		{`{"sub":"x","tenant_id":"org_1","rowpass_user":null}`, "auth.tenant() is null", "t"},
+		{`{"sub":"x","tenant_id":"org_1","metadata":{"rowpass_user":"x"}}`, "auth.tenant()", "org_1"},
+		{`{"sub":"x","tenant_id":"org_1","rowpass_tenant":"org_2"}`, "auth.tenant()", "org_1"},
 		{mapped, "auth.organization() ->> 'rol'", "x"},
 		{mapped, "auth.organization_id()", "b0000000-0000-4000-8000-000000000001"},
 		{`{"sub":"x"}`, "auth.tenant_id() is null and auth.tenant() is null", "t"},

@@ -108,6 +108,8 @@ func TestShadowsOfNamesChangeNothing(t *testing.T) {
 		t.Errorf("forged claims: %q, %v; want 28000", got, err)
 	}
 	session := strings.NewReplacer(`":"`, `": "`, `,"`, `, "`).Replace(acmeMember)
+	const tenantless = `{"sub":"user_1","tenant_id":"a0000000-0000-4000-8000-000000000001","rowpass_user":"clerk|user_1"}`
+	const foreigner = `{"sub":"user_1","rowpass_user":"clerk|user_1","rowpass_tenant":"a0000000-0000-4000-8000-000000000001"}`
 	for _, tt := range []struct{ claims, statement, want string }{
 		{acmeMember, `select auth.session()`, session},
 		{acmeMember, `select auth.jwt()`, session},
@@ -117,6 +119,10 @@ func TestShadowsOfNamesChangeNothing(t *testing.T) {
 		{acmeMember, `select auth.tenant_id()::pg_catalog.text`, "a0000000-0000-4000-8000-000000000001"},
 		{acmeMember, `select (auth.organization_id() is null)::pg_catalog.text`, "true"},
 		{acmeMember, `select (auth.organization() is null)::pg_catalog.text`, "true"},
+		{foreigner, `select auth.user_id()`, "clerk|user_1"},
+		{foreigner, `select auth.tenant()`, "a0000000-0000-4000-8000-000000000001"},
+		{tenantless, `select (auth.tenant() is null)::pg_catalog.text`, "true"},
+		{tenantless, `select email from public.users`, ""},
 		{acmeAdmin, `select auth.is_tenant_admin()::pg_catalog.text`, "true"},
 		{acmeMember, `select auth.is_tenant_admin()::pg_catalog.text`, "false"},
 		{acmeMember, `select email from public.users`, "admin@acme.example member@acme.example"},

@@ -53,7 +53,8 @@ func (s *State) Ping(ctx context.Context) error {
 // Close closes the pool, waiting a few seconds for statements that still run.
 func (s *State) Close() { closePools(s.log, s.pool) }
 
-// limitTime gives the statements behind it in the same message so many milliseconds each. It is a function of ours because
+// limitTime gives the statements behind it in the same message so many milliseconds each, and a second to wait for a lock:
+// what a caller's open transaction holds up is ErrTimeout soon, and a connection free again. It is a function of ours because
 // set_config may have been taken from everybody.
 const limitTime = `select rowpass.limit_time($1::bigint)`
 

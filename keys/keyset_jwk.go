@@ -64,7 +64,7 @@ func (m jwkMembers) key(id string) (PublicKey, error) {
 
 // checkPurpose refuses keys that nobody should verify with (RFC 7517 sections 4.2 and 4.3).
 func (m jwkMembers) checkPurpose() error {
-	if kty, _ := m.text("kty"); kty == "oct" || m.has("k") {
+	if m.has("k") { // RFC 7518 section 6.4.1
 		return errSharedKey
 	}
 	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth"} { // RFC 7518 sections 6.2.2 and 6.3.2

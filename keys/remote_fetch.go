@@ -30,9 +30,6 @@ func (r *Remote) Run(ctx context.Context) {
 // Refresh fetches if it is time to, which Run asks each second: at first, when three quarters or more of the set's lifetime
 // have passed, and after a failure when a pause has, which grows from 1 s to 5 min. What went wrong is for Status and the log.
 func (r *Remote) Refresh(ctx context.Context) {
-	if !r.held.Load().isDue(r.cfg.Now()) {
-		return
-	}
 	release, err := r.acquire(ctx)
 	if err != nil {
 		return

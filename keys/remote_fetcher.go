@@ -13,7 +13,10 @@ import (
 	"strings"
 )
 
-const maxAnswerHeader = 64 << 10 // bytes
+const (
+	maxAnswerHeader = 64 << 10 // bytes
+	maxETag         = 512
+)
 
 // fetcher asks strangers' servers, and none of ours unless it is allowed by name.
 type fetcher struct {
@@ -26,6 +29,14 @@ type answer struct {
 	document []byte
 	same     bool
 	header   http.Header
+}
+
+// etag is what to ask with for the next one; "" where there is none, or none that one would want to send.
+func (a answer) etag() string {
+	if tag := a.header.Get("ETag"); len(tag) <= maxETag {
+		return tag
+	}
+	return ""
 }
 
 // refusedError is an answer that is no document.
@@ -44,7 +55,7 @@ func newFetcher(allow []string) (fetcher, error) {
 	transport := &http.Transport{
 		DialContext:            a.dial,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		DisableKeepAlives:      true, // fetches are rare, and each looks names up again
+		DisableKeepAlives:      true, // fetches are rare, and each looks its name up again
 		MaxResponseHeaderBytes: maxAnswerHeader,
 	}
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -92,6 +103,7 @@ func (f fetcher) get(ctx context.Context, address, etag string) (answer, error) 
 	if etag != "" {
 		request.Header.Set("If-None-Match", etag)
 	}
+	defer f.client.CloseIdleConnections() // ends a dial that would go on without us, too
 	response, err := f.client.Do(request)
 	if err != nil {
 		return answer{}, explain(err)

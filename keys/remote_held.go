@@ -61,7 +61,7 @@ func (h *held) succeed(a answer, set KeySet, now time.Time) {
 		h.lifetime = d
 	}
 	if !a.same { // else RFC 9111 section 4.3.4: what the answer doesn't say is as it was
-		h.document, h.etag = a.document, a.header.Get("ETag")
+		h.document, h.etag = a.document, a.etag()
 	}
 	h.fetched, h.fresh = now, now.Add(h.lifetime)
 	h.due = now.Add(h.lifetime*3/4 + jitter(h.lifetime/5))

@@ -43,10 +43,8 @@ func readClaims(payload []byte) (*Claims, error) {
 	if len(o.JSON()) > maxClaims {
 		return nil, tooLarge("the claim set", maxClaims)
 	}
-	for _, name := range []string{"rowpass_user", "rowpass_tenant"} {
-		if o.find(name) != nil {
-			return nil, invalid("claims: %s is not a token's to say", name)
-		}
+	if f := checkReserved(o); f != nil {
+		return nil, f.err
 	}
 	c := &Claims{JSON: o.JSON()}
 	if err := c.readNames(o); err != nil {

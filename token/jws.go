@@ -25,6 +25,18 @@ type JWS struct {
 // Parse reads a compact JWS (RFC 7515 section 7.1) without verifying it: at most 16 KiB, exactly two dots, base64url in
 // the one canonical spelling, and a header that passes every check of header. The errors are ErrTooLarge and ErrInvalid.
 func Parse(raw string) (JWS, error) {
+	j, err := parse(raw)
+	if err != nil {
+		return JWS{}, err
+	}
+	if !slices.Contains(keys.VerifyAlgorithms(), j.Algorithm) {
+		return JWS{}, invalid("header: alg is not one of %s", strings.Join(keys.VerifyAlgorithms(), ", "))
+	}
+	return j, nil
+}
+
+// parse is Parse for whoever looks at alg itself.
+func parse(raw string) (JWS, error) {
 	if len(raw) > maxToken {
 		return JWS{}, tooLarge("it", maxToken)
 	}
@@ -62,7 +74,7 @@ func decodePart(part string) ([]byte, error) {
 	return data, nil
 }
 
-// header checks the protected header. Where keys are to be found (jku, jwk, x5u, x5c; RFC 7515 sections 4.1.2 to 4.1.6) is
+// header reads the protected header. Where keys are to be found (jku, jwk, x5u, x5c; RFC 7515 sections 4.1.2 to 4.1.6) is
 // not the token's to say: those members are ignored.
 func header(raw string, data []byte) (JWS, error) {
 	o, err := ParseObject(data)
@@ -86,28 +98,30 @@ func header(raw string, data []byte) (JWS, error) {
 	if j.Algorithm == "Ed25519" { // the same by its newer name (RFC 9864, section 2.2)
 		j.Algorithm = keys.EdDSA
 	}
-	if !slices.Contains(keys.VerifyAlgorithms(), j.Algorithm) {
-		return JWS{}, invalid("header: alg is not one of %s", strings.Join(keys.VerifyAlgorithms(), ", "))
-	}
 	if len(j.KeyID) > maxKeyID {
 		return JWS{}, invalid("header: kid has more than %d bytes", maxKeyID)
 	}
 	return j, nil
 }
 
-// issuer is the iss that the payload claims, which nobody has vouched for; "" where it cannot be read.
-func (j JWS) issuer() string {
+// unverified is the payload, which nobody has vouched for; nil where it cannot be read.
+func (j JWS) unverified() []byte {
 	part, _, _ := strings.Cut(j.raw[strings.IndexByte(j.raw, '.')+1:], ".")
 	data, err := decodePart(part)
 	if err != nil {
-		return ""
+		return nil
 	}
-	o, err := ParseObject(data)
+	return data
+}
+
+// issuer is the iss that the payload claims, which nobody has vouched for; "" where there is none.
+func (j JWS) issuer() (string, error) {
+	o, err := ParseObject(j.unverified())
 	if err != nil {
-		return ""
+		return "", err
 	}
 	issuer, _, _ := o.text("iss")
-	return issuer
+	return issuer, nil
 }
 
 // Payload verifies the signature with k and gives what was signed, whatever it is. The header's alg must be k's own.
@@ -117,7 +131,9 @@ func (j JWS) Payload(k keys.Key) ([]byte, error) {
 	}
 	payload, err := k.Verify([]byte(j.raw))
 	if errors.Is(err, keys.ErrSignature) {
-		return nil, invalid("the signature is not that of the key")
+		return nil, errNotSigned()
 	}
 	return payload, err
 }
+
+func errNotSigned() error { return invalid("the signature is not that of the key") }

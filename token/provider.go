@@ -85,35 +85,13 @@ func (p *Provider) check() error {
 	return nil
 }
 
-// fault is what a check has found: words that the token's bearer may read, and what the operator may do. Nil is none.
-type fault struct {
-	reason string
-	mend   string
-}
-
-func (p *Provider) fault(mend, reason string, args ...any) *fault {
-	return &fault{fmt.Sprintf(reason, args...), mend}
-}
-
-// check is one look at a token whose signature holds.
-type check struct {
-	name string
-	look func(*Provider, Object) *fault
-}
-
-// checks are in the order in which they tell most about what is wrong.
-var checks = []check{
-	{"aud", (*Provider).checkAudience}, {"azp", (*Provider).checkParty}, {"kind", (*Provider).checkKind},
-	{"required", (*Provider).checkRequired}, {"refused", (*Provider).checkRefused}, {"tenant", (*Provider).checkTenant},
-}
-
 func (p *Provider) checkAudience(o Object) *fault {
 	if len(p.Audience) == 0 {
 		return nil
 	}
 	audience, there, err := o.texts("aud")
 	if err != nil {
-		return p.fault("ask the provider", "claims: aud is neither a string nor an array of strings")
+		return refuse("let the provider write aud as a string or an array of strings (RFC 7519, section 4.1.3)", "claims: aud is neither a string nor an array of strings")
 	}
 	if !there && p.ClientIDs {
 		id, _, _ := o.text("client_id")
@@ -122,7 +100,7 @@ func (p *Provider) checkAudience(o Object) *fault {
 	if slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(p.Audience, a) }) {
 		return nil
 	}
-	return p.fault("add the token's aud to audience, if tokens for it are meant for you; an ID token in place of an access token has another aud",
+	return refuse("if it is meant for you, add what was found to audience, which is "+listed(p.Audience)+"; an ID token in place of an access token has another aud",
 		"claims: aud is none that tokens of provider %s are taken for", p.Name)
 }
 
@@ -133,7 +111,8 @@ func (p *Provider) checkParty(o Object) *fault {
 	if azp, _, err := o.text("azp"); err == nil && slices.Contains(p.AuthorizedParties, azp) {
 		return nil
 	}
-	return p.fault("add the token's azp to azp, if that application is yours", "claims: azp is no application that tokens of provider %s are taken from", p.Name)
+	return refuse("if that application is yours, add what was found to azp, which is "+listed(p.AuthorizedParties),
+		"claims: azp is no application that tokens of provider %s are taken from", p.Name)
 }
 
 // checkKind tells ID tokens by the claims that only they have (OpenID Connect Core, sections 2 and 3.1.3.6).
@@ -141,18 +120,20 @@ func (p *Provider) checkKind(o Object) *fault {
 	if p.IDTokens {
 		return nil
 	}
-	for _, name := range []string{"at_hash", "c_hash", "nonce"} {
+	for _, name := range idTokenClaims() {
 		if o.find(name) != nil {
-			return p.fault("send the access token, not the ID token", "claims: %s says that this is an ID token; an access token is needed", name)
+			return refuse("send the access token, not the ID token", "claims: %s says that this is an ID token; an access token is needed", name)
 		}
 	}
 	return nil
 }
 
+func idTokenClaims() []string { return []string{"at_hash", "c_hash", "nonce"} }
+
 func (p *Provider) checkRequired(o Object) *fault {
 	for _, path := range p.Required {
 		if value := o.at(path); value == nil || string(value) == "null" || string(value) == `""` {
-			return p.fault("let the provider add the claim, or take it out of required", "claims: %s is missing", strings.Join(path, "."))
+			return refuse("let the provider add the claim, or take it out of required", "claims: %s is missing", strings.Join(path, "."))
 		}
 	}
 	return nil
@@ -161,7 +142,8 @@ func (p *Provider) checkRequired(o Object) *fault {
 func (p *Provider) checkRefused(o Object) *fault {
 	for _, r := range p.Refused {
 		if o.holds(r.Claim, r.Values) {
-			return p.fault("this kind of token is not for your users' sessions; refused lists what is meant", "claims: tokens with this %s are not taken", strings.Join(r.Claim, "."))
+			return refuse("send another kind of token: by its preset, or refused in the configuration, one with "+listed(r.Values)+" there is not for sessions of your users",
+				"claims: tokens with this %s are not taken", strings.Join(r.Claim, "."))
 		}
 	}
 	return nil
@@ -170,57 +152,69 @@ func (p *Provider) checkRefused(o Object) *fault {
 func (p *Provider) checkTenant(o Object) *fault {
 	tenant, _, err := o.first(p.Tenant)
 	if err != nil {
-		return p.fault("name a claim in tenant_claim that is a string", "claims: the tenant is not a string")
+		return refuse("name a claim in tenant_claim that is a string", "claims: the tenant is not a string")
 	}
 	if len(p.Tenants) > 0 && !slices.Contains(p.Tenants, tenant) {
-		return p.fault("add the tenant to tenants, if it is yours", "claims: the tenant is none that tokens of provider %s are taken from", p.Name)
+		return refuse("if the tenant is yours, add it to tenants, which is "+listed(p.Tenants), "claims: the tenant is none that tokens of provider %s are taken from", p.Name)
 	}
 	return nil
 }
 
-// read makes Claims of a payload whose signature holds. What the token says stays as it is in Claims.JSON, with
-// rowpass_user and, where there is a tenant, rowpass_tenant beside it.
-func (p *Provider) read(payload []byte) (*Claims, error) {
-	o, err := ParseObject(payload)
-	if err != nil {
-		return nil, invalid("claims: %v", err)
+func (p *Provider) checkSubject(o Object) *fault {
+	if subject, _, err := o.first(p.Subject); err != nil || subject == "" {
+		return refuse("name a claim in subject_claim that is a string and never empty", "claims: the subject is missing, empty or not a string")
 	}
-	for _, c := range checks {
-		if f := c.look(p, o); f != nil {
-			return nil, invalid("%s", f.reason)
-		}
+	return nil
+}
+
+// checkType refuses signed objects that a provider makes beside its tokens, by the same keys (RFC 8725, section 3.11).
+// Providers' tokens themselves have whatever type, or none.
+func (p *Provider) checkType(j JWS) *fault {
+	if slices.Contains(otherKinds(), strings.ToLower(j.Type)) {
+		return refuse("send the access token", "header: typ says that this is no access token")
 	}
-	c, err := p.claims(o)
-	if err != nil {
-		return nil, err
+	return nil
+}
+
+func otherKinds() []string {
+	return []string{"logout+jwt", "secevent+jwt", "dpop+jwt", "token-introspection+jwt", "oauth-authz-req+jwt", "kb+jwt",
+		"openid4vci-proof+jwt", "client-authentication+jwt"}
+}
+
+func (p *Provider) checkAlgorithm(j JWS) *fault {
+	if slices.Contains(p.Algorithms, j.Algorithm) {
+		return nil
 	}
-	if len(c.JSON) > maxClaims {
-		return nil, tooLarge("the claim set", maxClaims)
+	return refuse("if the provider signs with what was found, add it to algorithms, which is "+listed(p.Algorithms), "header: alg is none that provider %s signs with", p.Name)
+}
+
+// start begins the claims of a set whose form holds: what must be right for nobody but is there, and the times.
+func (p *Provider) start(o Object) (*Claims, *fault) {
+	if f := checkReserved(o); f != nil {
+		return nil, f
+	}
+	c := &Claims{Role: p.Role, Provider: p.Name}
+	c.readLoosely(o, p.Prefix)
+	if err := c.readTimes(o); err != nil {
+		return c, &fault{err, "let the provider write exp, and each time as a number of seconds (RFC 7519, section 2)"}
 	}
 	return c, nil
 }
 
-func (p *Provider) claims(o Object) (*Claims, error) {
-	c := &Claims{Role: p.Role, Provider: p.Name}
-	for _, name := range []string{"rowpass_user", "rowpass_tenant"} {
-		if o.find(name) != nil {
-			return nil, invalid("claims: %s is not a token's to say", name)
-		}
-	}
-	subject, _, err := o.first(p.Subject)
-	if err != nil || subject == "" {
-		return nil, invalid("claims: the subject is missing, empty or not a string")
-	}
+// finish maps user and tenant, which were checked. What the token says stays as it is in Claims.JSON, with rowpass_user
+// and, where there is a tenant, rowpass_tenant beside it.
+func (p *Provider) finish(c *Claims, o Object) *fault {
+	subject, _, _ := o.first(p.Subject)
 	c.Subject = p.Prefix + subject
-	if c.Tenant, _, err = o.first(p.Tenant); err != nil {
-		return nil, invalid("claims: the tenant is not a string")
+	c.Tenant, _, _ = o.first(p.Tenant)
+	var err error
+	if c.JSON, err = withMapping(o.JSON(), c.Subject, c.Tenant); err != nil {
+		return &fault{err: err}
 	}
-	c.readLoosely(o, p.Prefix)
-	if err := c.readTimes(o); err != nil {
-		return nil, err
+	if len(c.JSON) > maxClaims {
+		return &fault{tooLarge("the claim set", maxClaims), "let the provider leave out of its tokens what your policies don't need"}
 	}
-	c.JSON, err = withMapping(o.JSON(), c.Subject, c.Tenant)
-	return c, err
+	return nil
 }
 
 // readLoosely reads what may be there. IDs get the provider's prefix: a deny-list must not take them for another's.
@@ -262,41 +256,13 @@ func (p *Provider) keysFor(ctx context.Context, j JWS) []keys.PublicKey {
 	return found
 }
 
-// open verifies j by this provider's keys, and nobody else's.
-func (p *Provider) open(ctx context.Context, j JWS) (verified, error) {
-	if slices.Contains(otherKinds(), strings.ToLower(j.Type)) {
-		return verified{}, invalid("header: typ says that this is no access token")
-	}
-	if !slices.Contains(p.Algorithms, j.Algorithm) {
-		return verified{}, invalid("header: alg is none that provider %s signs with", p.Name)
-	}
-	found := p.keysFor(ctx, j)
-	if len(found) == 0 {
-		return verified{}, invalid("header: kid names no key of provider %s", p.Name)
-	}
+// open gives what one of the keys found has signed, and which.
+func (p *Provider) open(ctx context.Context, j JWS, found []keys.PublicKey) ([]byte, keys.PublicKey, error) {
 	payload, key, err := j.payloadOf(found)
 	if err != nil && p.Keys.Renew(ctx) { // the same kid may have another key by now
 		payload, key, err = j.payloadOf(p.Keys.Set().Find(j.KeyID, j.Algorithm))
 	}
-	if err != nil {
-		return verified{}, err
-	}
-	c, err := p.read(payload)
-	if err != nil {
-		return verified{}, err
-	}
-	if !ofIssuer(key.Issuer(), c) {
-		return verified{}, invalid("header: the key is another issuer's than the token")
-	}
-	c.KeyID = key.ID()
-	return verified{claims: c, provider: p, foreign: key}, nil
-}
-
-// otherKinds are types of signed objects that a provider makes beside its tokens, by the same keys (RFC 8725, section 3.11).
-// Providers' tokens themselves have whatever type, or none.
-func otherKinds() []string {
-	return []string{"logout+jwt", "secevent+jwt", "dpop+jwt", "token-introspection+jwt", "oauth-authz-req+jwt", "kb+jwt",
-		"openid4vci-proof+jwt", "client-authentication+jwt"}
+	return payload, key, err
 }
 
 // ofIssuer compares the issuer that a shared key set gives for a key, as Microsoft's does, with the token's.
@@ -323,5 +289,5 @@ func (j JWS) payloadOf(candidates []keys.PublicKey) ([]byte, keys.PublicKey, err
 			return nil, keys.PublicKey{}, err
 		}
 	}
-	return nil, keys.PublicKey{}, invalid("the signature is not that of the key")
+	return nil, keys.PublicKey{}, errNotSigned()
 }

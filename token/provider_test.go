@@ -134,9 +134,9 @@ func TestWhichOfAProvidersTokensAreTaken(t *testing.T) {
 		{"without iat", claims(map[string]any{"iat": nil}), ""},
 		{"expired within the leeway", claims(map[string]any{"exp": now.Unix() - 9}), ""},
 
-		{"issuer with a slash less", claims(map[string]any{"iss": strings.TrimSuffix(idp, "/")}), "no access token"},
-		{"another issuer", claims(map[string]any{"iss": "https://evil.example"}), "no access token"},
-		{"no issuer", claims(map[string]any{"iss": nil}), "no access token"},
+		{"issuer with a slash less", claims(map[string]any{"iss": strings.TrimSuffix(idp, "/")}), "iss is neither this service nor a provider"},
+		{"another issuer", claims(map[string]any{"iss": "https://evil.example"}), "iss is neither this service nor a provider"},
+		{"no issuer", claims(map[string]any{"iss": nil}), "iss is neither this service nor a provider"},
 		{"our issuer by the provider's key", a.token(map[string]any{"typ": "at+jwt"}, map[string]any{"iss": issuer, "aud": audience, "client_id": "c"}), "kid names no key of ours"},
 		{"the provider's issuer by our key", a.withClaims(map[string]any{"iss": idp}), "iss is not this service"},
 		{"the provider's issuer, our kid, its key", a.token(map[string]any{"kid": a.key.ID(), "typ": "at+jwt"}, nil), "signature is not that of the key"},
@@ -168,7 +168,7 @@ func TestWhichOfAProvidersTokensAreTaken(t *testing.T) {
 		{"no expiry", claims(map[string]any{"exp": nil}), "exp is missing"},
 		{"expired", claims(map[string]any{"exp": now.Unix() - 11}), "expired"},
 		{"from the future", claims(map[string]any{"nbf": now.Unix() + 11}), "not valid yet"},
-		{"a claim given twice", a.idp.sign(`{"alg":"ES256","kid":"k1"}`, `{"sub":"a",`+claimsOf(t, a.token(nil, nil))[1:]), "no access token"},
+		{"a claim given twice", a.idp.sign(`{"alg":"ES256","kid":"k1"}`, `{"sub":"a",`+claimsOf(t, a.token(nil, nil))[1:]), "claims: a name stands in it twice"},
 	})
 }
 
@@ -200,7 +200,7 @@ func TestWhatWasVerifiedStopsAtOnce(t *testing.T) {
 		take func(*abroad)
 		says string
 	}{
-		{"the provider is removed", func(a *abroad) { a.providers = token.Providers{} }, "no access token"},
+		{"the provider is removed", func(a *abroad) { a.providers = token.Providers{} }, "iss is neither"},
 		{"the provider is configured anew, for another audience", func(a *abroad) {
 			p := a.provider()
 			p.Audience = []string{"elsewhere"}

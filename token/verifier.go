@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -63,10 +62,10 @@ type verified struct {
 	foreign  keys.PublicKey
 }
 
-// leeway is how far the clock of the token's issuer may be from ours.
-func (k verified) leeway(ours time.Duration) time.Duration {
-	if k.provider != nil {
-		return k.provider.Leeway
+// leeway is how far the clock of a token's issuer may be from ours. Nil is ourselves.
+func (p *Provider) leeway(ours time.Duration) time.Duration {
+	if p != nil {
+		return p.Leeway
 	}
 	return ours
 }
@@ -103,8 +102,8 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Provider == "" && !slices.Contains(c.Audience, v.cfg.Audience) {
-		return nil, invalid("claims: aud does not name this service")
+	if f := v.checkAudience(c); f != nil {
+		return nil, f.err
 	}
 	return c, nil
 }
@@ -125,12 +124,12 @@ func (v *Verifier) Inspect(ctx context.Context, raw string) (*Claims, error) {
 			return nil, err
 		}
 	}
-	if err := v.checkTimes(known.claims, known.leeway(v.cfg.Leeway)); err != nil {
+	if f := v.checkTimes(known.claims, known.provider.leeway(v.cfg.Leeway)); f != nil {
 		v.forget(id)
-		return nil, err
+		return nil, f.err
 	}
-	if v.cfg.Denied.Denies(known.claims) {
-		return nil, ErrRevoked
+	if f := v.checkDenied(known.claims); f != nil {
+		return nil, f.err
 	}
 	if !ok {
 		v.remember(id, known)
@@ -141,50 +140,19 @@ func (v *Verifier) Inspect(ctx context.Context, raw string) (*Claims, error) {
 // Expired says whether the time of a token is over without the leeway, which whoever asks the issuer itself needs not.
 func (v *Verifier) Expired(c *Claims) bool { return !v.cfg.Now().Before(c.Expiry) }
 
-// open does every check that the clock doesn't matter to, in the order in which what they look at may be trusted.
+// open does every check that the clock doesn't matter to.
 func (v *Verifier) open(ctx context.Context, raw string, ring keys.Ring) (verified, error) {
-	j, err := Parse(raw)
-	if err != nil {
+	c := &candidate{verifier: v, raw: raw, ring: ring}
+	if err := c.pass(ctx, formChecks); err != nil {
 		return verified{}, err
 	}
-	key, ok := ring.Find(j.KeyID)
-	if !ok {
-		if p := v.provider(j); p != nil {
-			return p.open(ctx, j)
-		}
-	}
-	if err := checkType(j.Type); err != nil {
+	if err := c.pass(ctx, c.signatureChecks()); err != nil {
 		return verified{}, err
 	}
-	if !ok {
-		v.renew(ctx)
-		key, ok = v.cfg.Ring().Find(j.KeyID) // somebody else may have renewed it, too
-	}
-	if !ok {
-		return verified{}, invalid("header: kid names no key of ours")
-	}
-	payload, err := j.Payload(key)
-	if err != nil {
+	if err := c.pass(ctx, c.claimChecks()); err != nil {
 		return verified{}, err
 	}
-	c, err := readClaims(payload)
-	if err != nil {
-		return verified{}, err
-	}
-	c.KeyID = key.ID()
-	if c.Issuer != v.cfg.Issuer {
-		return verified{}, invalid("claims: iss is not this service")
-	}
-	return verified{claims: c, key: key}, nil
-}
-
-// provider is whom the token names as its issuer, before anybody has vouched for it: it chooses by whose keys the token is
-// verified, and nothing else.
-func (v *Verifier) provider(j JWS) *Provider {
-	if v.cfg.Providers == nil {
-		return nil
-	}
-	return v.cfg.Providers().byIssuer[j.issuer()]
+	return verified{claims: c.claims, key: c.key, provider: c.provider, foreign: c.foreign}, nil
 }
 
 const (
@@ -210,28 +178,36 @@ func (v *Verifier) renew(ctx context.Context) {
 	v.renewed = v.cfg.Now()
 }
 
-// checkType is RFC 9068 section 4: an ID token, and anything else that a key of ours may have signed, is no access token.
-func checkType(typ string) error {
-	if strings.EqualFold(typ, accessToken) || strings.EqualFold(typ, "application/"+accessToken) {
-		return nil
-	}
-	return invalid("header: typ is not at+jwt, so this is no access token")
-}
-
 // checkTimes is RFC 7519 sections 4.1.4 to 4.1.6, with the leeway on the token's side.
-func (v *Verifier) checkTimes(c *Claims, leeway time.Duration) error {
+func (v *Verifier) checkTimes(c *Claims, leeway time.Duration) *fault {
 	now := v.cfg.Now()
 	if !now.Before(c.Expiry.Add(leeway)) {
-		return untimely(ErrExpired, "exp", c.Expiry, now)
+		return &fault{untimely(ErrExpired, "exp", c.Expiry, now), "get a new token; if it is a fresh one, set the clocks right"}
 	}
+	const early = "set the clock here or the issuer's right"
 	latest := now.Add(leeway)
 	if c.NotBefore.After(latest) {
-		return untimely(ErrNotYetValid, "nbf", c.NotBefore, now)
+		return &fault{untimely(ErrNotYetValid, "nbf", c.NotBefore, now), early}
 	}
 	if c.IssuedAt.After(latest) {
-		return untimely(ErrNotYetValid, "iat", c.IssuedAt, now)
+		return &fault{untimely(ErrNotYetValid, "iat", c.IssuedAt, now), early}
 	}
 	return nil
+}
+
+func (v *Verifier) checkDenied(c *Claims) *fault {
+	if v.cfg.Denied.Denies(c) {
+		return &fault{ErrRevoked, "get a new token, by logging in again; rowpass audit --event revoke says what was revoked"}
+	}
+	return nil
+}
+
+// checkAudience is for our own tokens: a provider's are compared with the provider's audience.
+func (v *Verifier) checkAudience(c *Claims) *fault {
+	if c.Provider != "" || slices.Contains(c.Audience, v.cfg.Audience) {
+		return nil
+	}
+	return refuse("ask for a token whose audience is issuer.audience, which is "+v.cfg.Audience, "claims: aud does not name this service")
 }
 
 // recall gives what is known of a token, unless the key that verified it has left the ring.

@@ -46,6 +46,7 @@ func (s setup) try(t *testing.T, attacks []attack) {
 				case a.says != "" && (c != nil || !strings.Contains(token.Describe(err), a.says)):
 					t.Fatalf("claims %v, reason %q, want %q", c, token.Describe(err), a.says)
 				}
+				s.agrees(t, a.raw, err)
 			}
 		})
 	}

@@ -43,6 +43,50 @@ type Config struct {
 	SQL             SQLConfig      `mapstructure:"sql"`
 	// Clients are the programs that may ask for a token in their own name. Default none. Only the file can list them.
 	Clients []ClientConfig `mapstructure:"clients"`
+	// Providers are other issuers whose tokens are accepted beside our own. Default none. Only the file can list them. They
+	// alone are read again on SIGHUP.
+	Providers []ProviderConfig `mapstructure:"providers"`
+}
+
+// ProviderConfig is somebody else's issuer. What isn't given is the preset's.
+type ProviderConfig struct {
+	// Name is letters, digits, - and _. No two are alike: subjects begin with it, so that a new one makes new users of all.
+	Name string `mapstructure:"name"`
+	// Preset is what is known of its make: rowpass providers presets lists them. Default generic.
+	Preset string `mapstructure:"preset"`
+	// JWKSURL is where its keys are. Default: the preset's, or what the discovery document of Issuer says.
+	JWKSURL string `mapstructure:"jwks_url"`
+	// Issuer is its issuer, whose discovery document names the keys where JWKSURL isn't given.
+	Issuer string `mapstructure:"issuer"`
+	// Issuers are what iss may be, character by character. Default: Issuer, or the preset's.
+	Issuers []string `mapstructure:"issuers"`
+	// Audience is what aud must have one of. Without it any token of the provider is taken, whomever it is for.
+	Audience []string `mapstructure:"audience"`
+	// AuthorizedParties are what azp must be one of. Default: azp isn't looked at.
+	AuthorizedParties []string `mapstructure:"azp"`
+	// Algorithms are what it may sign with. Default the preset's. Symmetric ones don't exist here.
+	Algorithms []string `mapstructure:"algorithms"`
+	// Leeway is how far its clock may be from ours. Default, 0: 30s.
+	Leeway time.Duration `mapstructure:"leeway" allow:"0s..5m"`
+	// Role is the role of PostgreSQL: authenticated or anonymous. Default authenticated. No claim chooses it.
+	Role string `mapstructure:"role"`
+	// SubjectClaim leads to the user's id, a list of names. Default the preset's, sub. A claim that users can change lets
+	// them be anybody.
+	SubjectClaim []string `mapstructure:"subject_claim"`
+	// TenantClaim leads to the tenant's id, a list of names. Default the preset's, or none: then auth.tenant() is NULL.
+	TenantClaim []string `mapstructure:"tenant_claim"`
+	// Tenants are what the tenant must be one of. Default any.
+	Tenants []string `mapstructure:"tenants"`
+	// SharedSubjects leaves subjects as they are. Default false: they are sealed as name|sub, so that no provider's user is
+	// another's, or one of ours.
+	SharedSubjects bool `mapstructure:"shared_subjects"`
+	// Required are claims that must be there.
+	Required []string `mapstructure:"required"`
+	// Refused are values of claims by which a token isn't taken, as claim=value.
+	Refused []string `mapstructure:"refused"`
+	// AllowPrivate are hosts, or host:port, that may be asked by http and at private addresses. Default none: whoever controls
+	// the provider's name could make rowpass ask inside the network.
+	AllowPrivate []string `mapstructure:"allow_private"`
 }
 
 // AdminConfig is the second listener: health and metrics.
@@ -151,15 +195,15 @@ type IssuerConfig struct {
 	DemoTokensForWholeNetwork bool `mapstructure:"demo_tokens_for_whole_network"`
 }
 
-// LimitsConfig is how many requests a minute are answered, of each address (an IPv6 network of 64 bits counts as one) and
-// each client or account, by each instance for itself. 0 is no limit. Behind a proxy that TrustedProxies doesn't name, all
+// LimitsConfig is how many requests a minute are answered, of each address (an IPv6 network of 64 bits counts as one, and one
+// of 48 bits as a hundred) and each client or account, by each instance for itself. 0 is no limit. Behind a proxy that TrustedProxies doesn't name, all
 // clients are one address.
 type LimitsConfig struct {
-	// TokenPerAddress is for the token endpoint and for revocation. Default 300.
+	// TokenPerAddress is for the token endpoint, revocation and log-out together. Default 300.
 	TokenPerAddress int `mapstructure:"token_per_address" allow:"0..1000000"`
 	// TokenPerClient likewise. Default 600.
 	TokenPerClient int `mapstructure:"token_per_client" allow:"0..1000000"`
-	// LoginPerAddress is for POST /api/login. Default 30.
+	// LoginPerAddress is for POST /api/login, and counted apart for wrong secrets of clients. Default 30.
 	LoginPerAddress int `mapstructure:"login_per_address" allow:"0..1000000"`
 	// LoginPerAccount counts wrong passwords for one e-mail address, whoever sends them. Default 10.
 	LoginPerAccount int `mapstructure:"login_per_account" allow:"0..1000000"`

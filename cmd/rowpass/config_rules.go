@@ -100,6 +100,7 @@ func (l *loader) check(c Config) {
 	}
 	l.checkKeys(c)
 	l.checkClients(c.Clients)
+	l.checkProviders(c)
 	l.checkSQL(c)
 }
 

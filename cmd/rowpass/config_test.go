@@ -231,6 +231,18 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 		{"a client named as rowpass names itself", given{file: "clients: [{id: client_login, secret_sha256: " + zeros + "}]"},
 			`config.yaml:1: clients[0].id: "client_login": rowpass itself is known by this one: give another`},
 
+		{"a provider without a name", given{file: "providers: [{preset: workos, jwks_url: https://api.workos.com/sso/jwks/client_01ABCDEF}]"},
+			`config.yaml:1: providers[0].name: "": letters, digits, - and _ are needed, such as clerk`},
+		{"a provider of no make", given{file: "providers: [{name: a, preset: myspace}]"},
+			`config.yaml:1: providers[0].preset: "myspace": no such preset; rowpass providers presets lists them`},
+		{"a rule that is none", given{file: "providers: [{name: a, preset: workos, jwks_url: https://api.workos.com/sso/jwks/client_01ABCDEF, refused: [sts]}]"},
+			`config.yaml:1: providers[0].refused: "sts": claim=value is needed, such as token_use=id`},
+		{"two providers of one name", given{file: "providers:\n- {name: a, preset: workos, jwks_url: https://api.workos.com/sso/jwks/client_01ABCDEF}\n" +
+			"- {name: a, preset: clerk, jwks_url: https://sacred-mule-12.clerk.accounts.dev/.well-known/jwks.json}"},
+			`config.yaml:3: providers[1].name: "a": given twice, in config.yaml:2 first: each provider needs its own`},
+		{"a provider that is ourselves", given{file: "providers: [{name: a, jwks_url: https://x.example/jwks, issuers: [http://localhost:8080], audience: [x]}]"},
+			`config.yaml:1: providers[0].issuers: "http://localhost:8080" belongs to public_url, our own: a token is bound to one provider by its issuer`},
+
 		{"a misspelt key", given{file: "issuer:\n  tokn_ttl: 5m"}, "config.yaml:2: issuer.tokn_ttl: no such key; did you mean issuer.token_ttl?"},
 		{"a misspelt section", given{file: "databse:\n  url: x"}, "config.yaml:1: databse: no such key; did you mean database?"},
 		{"a key outside its section", given{file: "token_ttl: 5m"}, "config.yaml:1: token_ttl: no such key; did you mean issuer.token_ttl?"},

@@ -38,6 +38,7 @@ func TestOfTenInstancesThatMigrateAtOnceOneApplies(t *testing.T) {
 		"auth       00002_seal.sql       applied\n" +
 		"auth       00003_session.sql    applied\n" +
 		"auth       00004_issuer.sql     applied\n" +
+		"auth       00005_providers.sql  applied\n" +
 		"directory  00001_directory.sql  applied\n" +
 		"directory  00002_logins.sql     applied\n"
 	if diff := cmp.Diff(map[string]int{applied: 1, "nothing to do\n": 9}, said); diff != "" {

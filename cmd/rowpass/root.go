@@ -45,7 +45,7 @@ Without a database in its configuration it runs a private one, so this is a whol
 	root.PersistentFlags().StringArrayVar(&p.set, "set", nil, "override a `key=value` of the configuration; may be repeated")
 	root.AddCommand(
 		p.serveCommand(), p.migrateCommand(), p.seedCommand(), p.keysCommand(), p.sealCommand(), p.tokenCommand(),
-		p.clientsCommand(), p.tenantsCommand(), p.usersCommand(), p.auditCommand(), p.versionCommand(),
+		p.providersCommand(), p.clientsCommand(), p.tenantsCommand(), p.usersCommand(), p.auditCommand(), p.versionCommand(),
 	)
 	return root
 }

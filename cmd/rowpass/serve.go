@@ -9,8 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/signal"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,6 +88,7 @@ func (p *program) serve(ctx context.Context, c Config, log *slog.Logger) (err er
 	}
 	s := &service{config: c, log: log, db: d, state: state, sql: sql, ring: ring, logins: l, denied: token.NewDenyList(), audit: db.NewAudit(state, log)}
 	s.follower = &follower{state: followed, ring: ring, denied: s.denied, limits: c.keyLimits(), audit: s.audit, log: log}
+	s.foreign = newProviderSet(c, log)
 	if err := s.catchUp(ctx); err != nil {
 		return err
 	}
@@ -169,6 +173,7 @@ type service struct {
 	denied   *token.DenyList
 	audit    *db.Audit
 	follower *follower
+	foreign  *providerSet
 	logins   logins
 	draining atomic.Bool
 	unsafe   atomic.Pointer[string] // what Check has found since the start
@@ -195,13 +200,17 @@ func (s *service) run(ctx context.Context, p *program) error {
 		if err != nil {
 			return errors.Join(err, public.Close())
 		}
-		adminHandler := api.NewAdmin(api.AdminConfig{DB: s.db, State: s.state, Ring: s.ring.Ring, Metrics: metrics, Log: s.log, Finding: s.finding, Following: s.follower.fault, Draining: s.draining.Load})
+		adminHandler := api.NewAdmin(api.AdminConfig{DB: s.db, State: s.state, Ring: s.ring.Ring, Metrics: metrics, Log: s.log, Finding: s.finding, Following: s.follower.fault, Draining: s.draining.Load, Providers: s.foreign.states})
 		if isLoopback(s.config.Admin.Listen) {
 			adminHandler = api.OnlyLocalNames(adminHandler)
 		}
 		servers, listeners = append(servers, s.server(adminHandler, nil)), append(listeners, admin)
 	}
-	defer s.background(ctx, certificate)()
+	end, err := s.background(ctx, p, certificate)
+	if err != nil {
+		return errors.Join(err, closeAll(listeners))
+	}
+	defer end()
 	broken := make(chan error, len(servers))
 	for i := range servers {
 		go func() { broken <- serveOn(servers[i], listeners[i]) }()
@@ -212,16 +221,53 @@ func (s *service) run(ctx context.Context, p *program) error {
 }
 
 // background starts what goes on beside the requests, and returns what ends it, after the last request.
-func (s *service) background(ctx context.Context, certificate *liveCertificate) (end func()) {
+func (s *service) background(ctx context.Context, p *program, certificate *liveCertificate) (end func(), err error) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	if err := s.foreign.apply(ctx, s.config.Providers); err != nil {
+		stop()
+		return nil, err
+	}
 	var running sync.WaitGroup
+	running.Go(func() { s.reloadOnHangup(ctx, p) })
 	running.Go(func() { s.upkeep(ctx, certificate) })
 	running.Go(func() { s.follower.run(ctx) })
 	running.Go(func() { s.audit.Run(ctx) })
 	return func() {
 		stop()
 		running.Wait()
+		s.foreign.wait()
+	}, nil
+}
+
+// reloadOnHangup reads the configuration again on SIGHUP and takes over its providers. What is wrong changes nothing.
+func (s *service) reloadOnHangup(ctx context.Context, p *program) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+		}
+		c, err := p.config()
+		if err == nil {
+			err = s.foreign.apply(ctx, c.Providers)
+		}
+		if err != nil {
+			s.log.WarnContext(ctx, "SIGHUP: the configuration is not taken up, and the providers stay as they were", "err", err)
+			continue
+		}
+		s.log.InfoContext(ctx, "SIGHUP: took up the providers; all other keys need a restart", "providers", len(c.Providers))
 	}
+}
+
+func closeAll(listeners []net.Listener) error {
+	var errs []error
+	for _, l := range listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // wait returns nil for a signal and what broke otherwise.
@@ -306,7 +352,7 @@ func (s *service) handler() (http.Handler, *api.Metrics, error) {
 	}
 	verifier, err := token.NewVerifier(token.VerifierConfig{
 		Issuer: c.PublicURL, Audience: c.Issuer.Audience, Ring: s.ring.Ring, Now: time.Now, CacheSize: verifiedTokens,
-		Denied: s.denied, Renew: func(ctx context.Context) { _, _ = s.ring.Reload(ctx) }, // the follower tells what is wrong
+		Denied: s.denied, Providers: s.foreign.providers, Renew: func(ctx context.Context) { _, _ = s.ring.Reload(ctx) }, // the follower tells what is wrong
 	})
 	if err != nil {
 		return nil, nil, err
@@ -315,6 +361,7 @@ func (s *service) handler() (http.Handler, *api.Metrics, error) {
 	metrics.Watch(s.db)
 	metrics.WatchDenied(s.denied)
 	metrics.WatchAudit(s.audit)
+	metrics.WatchProviders(s.foreign.states)
 	return api.New(api.Config{
 		DB: s.db, State: s.state, Issuer: issuer, Verifier: verifier, Denied: s.denied, Ring: s.ring.Ring, JWKSMaxAge: c.Keys.JWKSMaxAge,
 		PublicURL: c.PublicURL, Login: c.Issuer.PasswordLogin, Limits: api.Limits(c.Limits), Audit: s.audit, Clients: apiClients(c.Clients),

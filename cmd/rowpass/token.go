@@ -42,7 +42,7 @@ func (p *program) tokenCommand() *cobra.Command {
 	issue.Flags().DurationVar(&ttl, "ttl", 0, "how long the token is good (default: issuer.token_ttl)")
 	issue.Flags().StringArrayVar(&claims, "claim", nil, "a further claim, `name=value`; JSON is taken as such, anything else as a string; may be repeated")
 	_ = issue.MarkFlagRequired("user")
-	return group("token", "Issue tokens for scripts, and revoke tokens", issue, p.revokeTokenCommand())
+	return group("token", "Issue tokens for scripts, explain and revoke tokens", issue, p.explainTokenCommand(), p.revokeTokenCommand())
 }
 
 // parseClaims reads name=value pairs.

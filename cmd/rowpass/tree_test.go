@@ -32,7 +32,7 @@ var seenBy = map[string][]string{
 	"github.com/pressly/goose":      {"rowpass/migrations"},
 	"github.com/spf13":              {"rowpass/cmd/rowpass"},
 	"github.com/go-viper":           {"rowpass/cmd/rowpass"},
-	"go.yaml.in/yaml":               {"rowpass/cmd/rowpass"},
+	"go.yaml.in/yaml":               {"rowpass/cmd/rowpass", "rowpass/keys"},
 	"github.com/prometheus":         {"rowpass/api"},
 	"github.com/hashicorp/golang-l": {"rowpass/statement", "rowpass/token", "rowpass/api"},
 	"github.com/wasilibs":           {"rowpass/statement"},

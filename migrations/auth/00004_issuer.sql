@@ -1,13 +1,14 @@
 -- +goose Up
 -- What rowpass keeps for itself as an issuer. No caller is granted any of it, and nothing here is a caller's to call.
 
--- limit_time gives the rest of the transaction's statements so much time each. It is a function because set_config itself may
--- have been taken from everybody.
+-- limit_time gives the rest of the transaction's statements so much time each, and a second to wait for a lock: a caller can
+-- hold locks on rows of its own for as long as its statement runs, and whoever needs them must not hold a connection meanwhile.
+-- It is a function because set_config itself may have been taken from everybody.
 -- +goose StatementBegin
 create function rowpass.limit_time(milliseconds bigint) returns void
   language sql security definer
   begin atomic
-    select set_config('statement_timeout', milliseconds::text, true);
+    select set_config('statement_timeout', milliseconds::text, true), set_config('lock_timeout', '1000', true);
   end;
 -- +goose StatementEnd
 
@@ -28,18 +29,24 @@ create table rowpass.ring (
   changed_at timestamptz not null default now()
 );
 
--- A denial's version is NULL until somebody reads it: see number_denials.
+-- Rows are only added, so that nobody who denies something waits for anybody else's transaction: the same may be denied in
+-- several rows, and all of them hold. A denial's version is NULL until somebody reads it: see number_denials. The sessions that
+-- it is about are over if they began by begun_by. That is NULL where there are none, and once Prune has ended them all: then,
+-- and when its tokens are out of date, the row goes.
 create table rowpass.denials (
+  id bigint generated always as identity primary key,
   kind text not null check (kind in ('jti', 'sub', 'tenant_id', 'client_id', 'kid', 'sid', 'all')),
   value text not null constraint denials_value_check check (octet_length(value) <= 2048 and (kind = 'all') = (value = '')),
   issued_before timestamptz,
   until timestamptz not null,
   reason text not null default '',
-  version bigint,
-  primary key (kind, value)
+  begun_by timestamptz,
+  version bigint
 );
+create index denials_kind_value_idx on rowpass.denials (kind, value, begun_by);
 create index denials_version_idx on rowpass.denials (version);
-create index denials_unnumbered_idx on rowpass.denials (kind) where version is null;
+create index denials_unnumbered_idx on rowpass.denials (id) where version is null;
+create index denials_unswept_idx on rowpass.denials (id) where begun_by is not null;
 create index denials_until_idx on rowpass.denials (until);
 
 -- A family is a session: the refresh tokens that followed one another from one login.
@@ -54,7 +61,10 @@ create table rowpass.refresh_families (
   expires_at timestamptz not null,
   ended_at timestamptz
 );
-create index refresh_families_subject_idx on rowpass.refresh_families (subject);
+create index refresh_families_subject_idx on rowpass.refresh_families (subject, client_id, created_at) where ended_at is null;
+create index refresh_families_client_id_idx on rowpass.refresh_families (client_id, created_at) where ended_at is null;
+create index refresh_families_tenant_idx on rowpass.refresh_families (tenant, created_at) where ended_at is null;
+create index refresh_families_created_at_idx on rowpass.refresh_families (created_at) where ended_at is null;
 create index refresh_families_expires_at_idx on rowpass.refresh_families (expires_at);
 create index refresh_families_ended_at_idx on rowpass.refresh_families (ended_at) where ended_at is not null;
 
@@ -90,60 +100,67 @@ create index audit_at_idx on rowpass.audit (at);
 revoke all on rowpass.state, rowpass.ring, rowpass.denials, rowpass.refresh_families, rowpass.refresh_tokens, rowpass.audit
   from public;
 
--- deny makes tokens void before their time, and ends the sessions whose refresh tokens would replace them: those of before
--- "before" and of the minute behind it, which is what clocks may differ by. A subject's sessions are denied one by one as
--- well, whatever an instance's clock has written into their tokens. Where the same was denied already, both denials hold.
+-- deny makes tokens void before their time, and the sessions whose refresh tokens would replace them. It adds a row and
+-- touches no other, so that it waits for nobody: is_over finds the sessions by the row, and Prune ends them later.
+--
+-- Which sessions: those that began by "before", or have begun by now and at most a minute behind "before", which is what
+-- clocks may differ by. Whoever logs in again right after a denial of what was until now is not meant. Without a "before" it
+-- is those that begin while the denial holds; a session that is named itself has begun, whatever the clocks say.
 -- +goose StatementBegin
 create function rowpass.deny(of_kind text, of_value text, before timestamptz, till timestamptz, why text) returns boolean
   language sql
   begin atomic
-    insert into rowpass.denials as d (kind, value, issued_before, until, reason)
-    select denied.kind, denied.value, denied.issued_before,
-      coalesce(till, greatest(now(), before) + longest_ttl + interval '1 minute'), why
+    insert into rowpass.denials (kind, value, issued_before, until, reason, begun_by)
+    select of_kind, of_value, before, term.until, why, case
+      when of_kind in ('jti', 'kid') then null
+      when of_kind = 'sid' then clock_timestamp() + interval '1 minute'
+      when before is null then greatest(term.until, clock_timestamp())
+      else greatest(before, least(before + interval '1 minute', clock_timestamp())) end
     from rowpass.state, lateral (
-      select of_kind, of_value, before
-      union all
-      select 'sid', f.id, null from rowpass.refresh_families f
-      where of_kind = 'sub' and f.subject = of_value and f.ended_at is null
-        and (before is null or f.created_at <= before + interval '1 minute')
-    ) as denied (kind, value, issued_before)
-    on conflict (kind, value) do update set version = null, reason = excluded.reason,
-      until = greatest(d.until, excluded.until),
-      issued_before = case when d.issued_before is not null and excluded.issued_before is not null
-        then greatest(d.issued_before, excluded.issued_before) end;
-    update rowpass.refresh_families set ended_at = now()
-    where of_kind = 'sid' and id = of_value and ended_at is null;
-    update rowpass.refresh_families set ended_at = now()
-    where of_kind = 'sub' and subject = of_value and ended_at is null
-      and (before is null or created_at <= before + interval '1 minute');
-    update rowpass.refresh_families set ended_at = now()
-    where of_kind in ('client_id', 'tenant_id', 'all') and ended_at is null
-      and (before is null or created_at <= before + interval '1 minute')
-      and case of_kind when 'client_id' then client_id = of_value when 'tenant_id' then tenant = of_value else true end;
+      select coalesce(till, greatest(now(), before) + longest_ttl + interval '1 minute') as until
+    ) as term;
     select true;
   end;
 -- +goose StatementEnd
 
--- number_denials gives the denials that nobody has read yet their version. It sees what is committed, and one of several at
--- a time does it: so whoever has read up to a version misses nothing, in whatever order the transactions end, and whoever
--- denies something waits for nobody.
+-- is_over is the one place that says whether a session has ended: by itself, or by a denial.
 -- +goose StatementBegin
-create function rowpass.number_denials() returns void
+create function rowpass.is_over(f rowpass.refresh_families) returns boolean
+  language sql stable
+  begin atomic
+    select f.ended_at is not null or exists (
+      select from rowpass.denials d where d.begun_by >= f.created_at and (
+        d.kind = 'sid' and d.value = f.id or d.kind = 'sub' and d.value = f.subject or d.kind = 'tenant_id' and d.value = f.tenant
+        or d.kind = 'client_id' and d.value = f.client_id or d.kind = 'all' and d.value = ''));
+  end;
+-- +goose StatementEnd
+
+-- number_denials gives the denials that nobody has read yet their versions, at most so many, and says how many it found. It
+-- sees what is committed, and one of several at a time does it: so whoever has read up to a version misses nothing, in whatever
+-- order the transactions end, and whoever denies something waits for nobody.
+-- +goose StatementBegin
+create function rowpass.number_denials(most bigint) returns bigint
   language plpgsql
 as $$
 declare
-  next bigint;
+  last bigint;
+  numbered bigint;
 begin
   if not exists (select from rowpass.denials where version is null) then
-    return;
+    return 0;
   end if;
-  select denials_version + 1 into next from rowpass.state for update;
-  update rowpass.denials d set version = next
-  from (select kind, value from rowpass.denials where version is null for update skip locked) fresh
-  where d.kind = fresh.kind and d.value = fresh.value;
-  if found then
-    update rowpass.state set denials_version = next;
+  select denials_version into last from rowpass.state for update;
+  update rowpass.denials d set version = last + fresh.place
+  from (
+    select id, row_number() over (order by id) as place
+    from (select id from rowpass.denials where version is null order by id limit most for update skip locked) unread
+  ) fresh
+  where d.id = fresh.id;
+  get diagnostics numbered = row_count;
+  if numbered > 0 then
+    update rowpass.state set denials_version = last + numbered;
   end if;
+  return numbered;
 end
 $$;
 -- +goose StatementEnd
@@ -159,7 +176,7 @@ begin
 end
 $$;
 -- +goose StatementEnd
-create trigger tell after insert or update of until, issued_before on rowpass.denials
+create trigger tell after insert on rowpass.denials
   for each statement execute function rowpass.tell();
 create trigger tell after insert or update on rowpass.ring
   for each statement execute function rowpass.tell();
@@ -195,13 +212,14 @@ end
 $$;
 -- +goose StatementEnd
 
-revoke all on function rowpass.limit_time(bigint), rowpass.deny(text, text, timestamptz, timestamptz, text), rowpass.number_denials(),
-  rowpass.tell(), auth.token_claims(text, text), rowpass.token_claims(text, text) from public;
+revoke all on function rowpass.limit_time(bigint), rowpass.deny(text, text, timestamptz, timestamptz, text),
+  rowpass.is_over(rowpass.refresh_families), rowpass.number_denials(bigint), rowpass.tell(), auth.token_claims(text, text), rowpass.token_claims(text, text) from public;
 
 -- +goose Down
 drop function rowpass.token_claims(text, text);
 drop function if exists auth.token_claims(text, text);
-drop function rowpass.number_denials();
+drop function rowpass.number_denials(bigint);
+drop function rowpass.is_over(rowpass.refresh_families);
 drop function rowpass.deny(text, text, timestamptz, timestamptz, text);
 drop table rowpass.audit;
 drop table rowpass.refresh_tokens;

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"rowpass/keys"
+	"rowpass/token"
+)
+
+var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+
+// checkProviders checks each provider whose section could be read: what its preset asks for, and that no two meet.
+func (l *loader) checkProviders(c Config) {
+	names, issuers := map[string]string{}, map[string]string{c.PublicURL: "public_url, our own"}
+	for i, p := range c.Providers {
+		key := fmt.Sprintf("providers[%d]", i)
+		if _, unread := l.refused[key]; unread {
+			continue
+		}
+		l.checkProvider(key, p)
+		if place, twice := names[p.Name]; twice {
+			l.refuse(key+".name", "%q: given twice, in %s first: each provider needs its own", p.Name, place)
+		}
+		names[p.Name] = l.places[key]
+		for _, issuer := range p.terms().Issuers {
+			if other, twice := issuers[issuer]; twice {
+				l.refuse(key+".issuers", "%q belongs to %s: a token is bound to one provider by its issuer", issuer, other)
+			}
+			issuers[issuer] = "provider " + p.Name
+		}
+	}
+}
+
+func (l *loader) checkProvider(key string, p ProviderConfig) {
+	for _, name := range []string{".name", ".preset", ".refused", ".issuers"} {
+		if l.places[key+name] == "" {
+			l.places[key+name] = l.places[key]
+		}
+	}
+	if !providerName.MatchString(p.Name) {
+		l.refuse(key+".name", "%q: letters, digits, - and _ are needed, such as clerk", p.Name)
+	}
+	if _, ok := keys.PresetByID(p.presetID()); !ok {
+		l.refuse(key+".preset", "%q: no such preset; rowpass providers presets lists them", p.Preset)
+		return
+	}
+	for _, problem := range p.preset().Check(p.terms()) {
+		l.problems = append(l.problems, fmt.Errorf("%s: %s.%s", l.places[key], key, problem))
+	}
+	for _, rule := range p.Refused {
+		if name, value, ok := strings.Cut(rule, "="); !ok || name == "" || value == "" {
+			l.refuse(key+".refused", "%q: claim=value is needed, such as token_use=id", rule)
+		}
+	}
+}
+
+func (p ProviderConfig) presetID() string { return cmp.Or(p.Preset, keys.GenericPreset) }
+
+func (p ProviderConfig) preset() keys.Preset {
+	preset, _ := keys.PresetByID(p.presetID()) // checked when it was read
+	return preset
+}
+
+// terms are what is configured, completed by the preset.
+func (p ProviderConfig) terms() keys.Terms {
+	return p.preset().Fill(keys.Terms{
+		JWKSURL: p.JWKSURL, Issuer: p.Issuer, Issuers: p.Issuers, Audience: p.Audience, AuthorizedParties: p.AuthorizedParties,
+		Algorithms: p.Algorithms, Tenants: p.Tenants, Role: p.Role, LeewaySeconds: int(p.Leeway / time.Second),
+	})
+}
+
+// providerLeeway is how far a provider's clock may be from ours where nothing else is configured.
+const providerLeeway = 30 * time.Second
+
+// provider is what the verifier is to know, with the keys from source.
+func (p ProviderConfig) provider(source token.KeySource) token.Provider {
+	preset, t := p.preset(), p.terms()
+	prefix := p.Name + "|"
+	if p.SharedSubjects {
+		prefix = ""
+	}
+	return token.Provider{
+		Name: p.Name, Issuers: t.Issuers, Audience: t.Audience, ClientIDs: preset.Audience.Kind == keys.AudienceOrClient,
+		AuthorizedParties: t.AuthorizedParties, Algorithms: t.Algorithms, Leeway: cmp.Or(p.Leeway, providerLeeway),
+		Role: cmp.Or(t.Role, token.DefaultRole), Subject: pathsOr(p.SubjectClaim, preset.SubjectClaims), Prefix: prefix,
+		Tenant: pathsOr(p.TenantClaim, preset.TenantClaims), Tenants: t.Tenants, Required: requiredClaims(p, preset),
+		Refused: refusedClaims(p, preset), IDTokens: preset.IDTokens, Keys: source,
+	}
+}
+
+// pathsOr is the configured path, or else the preset's.
+func pathsOr(configured []string, preset [][]string) []token.Path {
+	if len(configured) > 0 {
+		return []token.Path{configured}
+	}
+	paths := make([]token.Path, len(preset))
+	for i, path := range preset {
+		paths[i] = path
+	}
+	return paths
+}
+
+func requiredClaims(p ProviderConfig, preset keys.Preset) []token.Path {
+	var paths []token.Path
+	for _, name := range append(slices.Clone(preset.Required), p.Required...) {
+		paths = append(paths, token.Path{name})
+	}
+	return paths
+}
+
+func refusedClaims(p ProviderConfig, preset keys.Preset) []token.Refused {
+	var all []token.Refused
+	for name, values := range preset.Refused {
+		all = append(all, token.Refused{Claim: token.Path{name}, Values: values})
+	}
+	slices.SortFunc(all, func(a, b token.Refused) int { return strings.Compare(a.Claim[0], b.Claim[0]) })
+	for _, rule := range p.Refused {
+		name, value, _ := strings.Cut(rule, "=")
+		all = append(all, token.Refused{Claim: token.Path{name}, Values: []string{value}})
+	}
+	return all
+}

@@ -1,0 +1,133 @@
+package keys
+
+import "errors"
+
+// vendor gives whose own host an address or an issuer is on; nil where it is nobody's.
+func (p *presets) vendor(text string) (*row, values) {
+	for _, r := range p.rows {
+		if v, ok := firstMatch(r.Match, text); ok {
+			return r, v
+		}
+	}
+	return p.issuerVendor(text)
+}
+
+func (p *presets) issuerVendor(text string) (*row, values) {
+	for _, r := range p.rows {
+		if v, ok := firstMatch(r.IssuerMatch, text); ok {
+			return r, v
+		}
+	}
+	return nil, nil
+}
+
+func (p *presets) mistakenAddress(text string) error {
+	for _, r := range p.rows {
+		for _, m := range r.Wrong {
+			if m.Address != nil && m.Address.MatchString(text) {
+				return errors.New(m.Why)
+			}
+		}
+	}
+	return nil
+}
+
+// finding is a row with how it was come by.
+type finding struct {
+	row    *row
+	values values
+	sure   bool
+	from   string
+	terms  Terms  // what the paste says itself
+	at     string // the discovery document's address, where the paste is that
+}
+
+// find tries what is only known to be an address: the vendors' own hosts first, forms that anybody can have last.
+func (p *presets) find(a address) finding {
+	if base, ok := a.below(); ok {
+		f := p.findIssuer(address{text: base, host: a.host})
+		f.from, f.at = FromDiscoveryURL, a.text
+		if f.values["external"] != nil {
+			f.terms.Issuer = "" // it is another one, which the document names
+		}
+		return f
+	}
+	if f, ok := p.findJWKS(a); ok {
+		return f
+	}
+	return p.findIssuer(a)
+}
+
+func (p *presets) findJWKS(a address) (finding, bool) {
+	f := finding{from: FromJWKSURL, terms: Terms{JWKSURL: a.text}}
+	for _, r := range p.rows {
+		if v, ok := firstMatch(r.Match, a.text); ok {
+			f.row, f.values, f.sure = r, v, true
+			return f, true
+		}
+	}
+	if owner, _ := p.issuerVendor(a.text); owner != nil {
+		return f, false
+	}
+	for _, r := range p.rows {
+		if v, ok := firstMatch(r.Shape, a.text); ok && (r.ID == GenericPreset || !p.isLookAlike(a.host)) {
+			f.row, f.values = r, v
+			return f, true
+		}
+	}
+	f.row = p.row(GenericPreset)
+	return f, a.isKeySet()
+}
+
+func (p *presets) findIssuer(a address) finding {
+	f := finding{from: FromIssuer, terms: Terms{Issuer: a.issuer()}}
+	if f.row, f.values = p.issuerVendor(a.text); f.row != nil {
+		f.sure = true
+		return f
+	}
+	if !p.isLookAlike(a.host) {
+		for _, r := range p.rows {
+			if v, ok := firstMatch(r.IssuerShape, a.text); ok {
+				f.row, f.values = r, v
+				return f
+			}
+		}
+	}
+	f.row = p.row(GenericPreset)
+	return f
+}
+
+// result completes what was found by what its preset says.
+func (f finding) result() Recognised {
+	t := f.row.fill(f.terms, f.values)
+	r := Recognised{
+		Preset: f.row.preset(), Sure: f.sure, From: f.from, JWKSURL: t.JWKSURL, DiscoveryURL: f.discovery(t.Issuers),
+		Issuers: t.Issuers, Audience: t.Audience, Algorithms: t.Algorithms, Role: t.Role,
+	}
+	r.JWKSURL, r.DiscoveryURL = fetchable(r.JWKSURL), fetchable(r.DiscoveryURL)
+	if f.from != FromToken && f.row.ID == "stytch" && f.terms.JWKSURL == "" {
+		r.Hints = append(r.Hints, "preset: for a B2B project give its JWKS URL, which has b2b in it, or a token: its key set is another")
+	}
+	return r
+}
+
+// discovery gives the address of the discovery document. A provider of any make must have one for its issuer to lead anywhere.
+func (f finding) discovery(issuers []string) string {
+	switch {
+	case f.at != "":
+		return f.at
+	case f.row.ID != GenericPreset:
+		return f.values.only(f.row.Discovery)
+	case len(issuers) == 0:
+		return ""
+	}
+	return discoveryURL(issuers[0])
+}
+
+// fetchable gives "" in place of an address that nobody should ask, such as one made of the iss of a token.
+func fetchable(text string) string {
+	if a, err := parseAddress(text); err != nil || a.checkPlain() != nil {
+		return ""
+	}
+	return text
+}
