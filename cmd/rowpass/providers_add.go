@@ -81,6 +81,9 @@ func (n newProvider) confirmed(ctx context.Context, r keys.Recognised) (keys.Rec
 		return r, []string{said}
 	}
 	said := []string{fmt.Sprintf("This looks like %s, by the form of the %s; anybody can have that.", r.Preset.Name, r.From)}
+	if r.Preset.ID == keys.GenericPreset {
+		said = []string{fmt.Sprintf("Nobody that is known has this %s: it is taken for a provider of any make.", r.From)}
+	}
 	if n.offline {
 		return r, append(said, "Not confirmed: compare issuers and jwks_url with what the provider says.")
 	}

@@ -9,11 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/signal"
-	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,51 +113,6 @@ func prepareDatabase(ctx context.Context, c Config, l logins, log *slog.Logger) 
 	return nil
 }
 
-// openRing reads the keys. An instance with a PostgreSQL of its own makes the first key; elsewhere other instances may
-// have one already, and two that sign with different keys refuse each other's tokens.
-func openRing(ctx context.Context, c Config, state *db.State, log *slog.Logger) (*keys.Live, error) {
-	store, err := ringStore(c, state)
-	if err != nil {
-		return nil, err
-	}
-	live, err := keys.Open(ctx, store)
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := live.Ring().Current(); !ok {
-		if !c.embeddedMode() {
-			return nil, fmt.Errorf("no key signs in %s: run rowpass keys generate, once for all instances", c.ringPlace())
-		}
-		return live, makeFirstKey(ctx, c, live, log)
-	}
-	if err := live.Update(ctx, promise(c.keyLimits().TokenTTL)); err != nil {
-		log.WarnContext(ctx, "noting how long tokens live: the ring cannot be written, so its keys cannot take turns here", "err", err)
-	}
-	return live, nil
-}
-
-func makeFirstKey(ctx context.Context, c Config, live *keys.Live, log *slog.Logger) error {
-	now := time.Now()
-	key, err := keys.Generate("ES256", now)
-	if err != nil {
-		return err
-	}
-	err = live.Update(ctx, func(r keys.Ring) (keys.Ring, error) { return r.Add(key, keys.Current, now) })
-	if err != nil {
-		return fmt.Errorf("adding a key to %s: %w", c.ringPlace(), err)
-	}
-	log.InfoContext(ctx, "made a signing key", "kid", key.ID(), "in", c.ringPlace())
-	return nil
-}
-
-// promise notes in the ring that the current key signs tokens of this life.
-func promise(ttl time.Duration) func(keys.Ring) (keys.Ring, error) {
-	return func(r keys.Ring) (keys.Ring, error) {
-		r, _ = r.Promise(ttl)
-		return r, nil
-	}
-}
-
 // service is what runs between the start and the stop.
 type service struct {
 	config   Config
@@ -220,48 +171,6 @@ func (s *service) run(ctx context.Context, p *program) error {
 	return errors.Join(err, s.drain(servers))
 }
 
-// background starts what goes on beside the requests, and returns what ends it, after the last request.
-func (s *service) background(ctx context.Context, p *program, certificate *liveCertificate) (end func(), err error) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	if err := s.foreign.apply(ctx, s.config.Providers); err != nil {
-		stop()
-		return nil, err
-	}
-	var running sync.WaitGroup
-	running.Go(func() { s.reloadOnHangup(ctx, p) })
-	running.Go(func() { s.upkeep(ctx, certificate) })
-	running.Go(func() { s.follower.run(ctx) })
-	running.Go(func() { s.audit.Run(ctx) })
-	return func() {
-		stop()
-		running.Wait()
-		s.foreign.wait()
-	}, nil
-}
-
-// reloadOnHangup reads the configuration again on SIGHUP and takes over its providers. What is wrong changes nothing.
-func (s *service) reloadOnHangup(ctx context.Context, p *program) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangup:
-		}
-		c, err := p.config()
-		if err == nil {
-			err = s.foreign.apply(ctx, c.Providers)
-		}
-		if err != nil {
-			s.log.WarnContext(ctx, "SIGHUP: the configuration is not taken up, and the providers stay as they were", "err", err)
-			continue
-		}
-		s.log.InfoContext(ctx, "SIGHUP: took up the providers; all other keys need a restart", "providers", len(c.Providers))
-	}
-}
-
 func closeAll(listeners []net.Listener) error {
 	var errs []error
 	for _, l := range listeners {
@@ -299,44 +208,6 @@ func (s *service) drain(servers []*http.Server) error {
 		}
 	}
 	return cut
-}
-
-// upkeep repeats every minute what only changes now and then. What cannot be read stays as it was.
-func (s *service) upkeep(ctx context.Context, certificate *liveCertificate) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Minute):
-		}
-		refresh, cancel := context.WithTimeout(ctx, 30*time.Second)
-		err := errors.Join(s.db.Refresh(refresh), certificate.reload(), s.checkAgain(refresh), s.state.Prune(refresh, s.config.Audit.Keep))
-		cancel()
-		s.denied.Prune(time.Now())
-		if err != nil && ctx.Err() == nil {
-			s.log.Warn("upkeep: what could not be read stays as it was", "err", err)
-		}
-	}
-}
-
-// checkAgain looks for what somebody has opened to callers since the start, a new table say. It goes on serving, since the rows
-// of all other tables are as safe as before, and tells the log and /readyz.
-func (s *service) checkAgain(ctx context.Context) error {
-	err := s.db.Check(ctx, tolerances(s.config))
-	if err == nil {
-		s.unsafe.Store(nil)
-	} else if errors.Is(err, db.ErrUnsafe) {
-		text := err.Error()
-		s.unsafe.Store(&text)
-	}
-	return err
-}
-
-func (s *service) finding() string {
-	if text := s.unsafe.Load(); text != nil {
-		return *text
-	}
-	return ""
 }
 
 func tolerances(c Config) db.Tolerances {

@@ -214,7 +214,7 @@ func writeVerdicts(to io.Writer, verdicts []token.Verdict, unread string) error 
 		if v.Check == "revoked" && unread != "" {
 			word, found = "-", "not looked at: "+unread
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", v.Check, word, printable(found))
+		fmt.Fprintln(w, strings.TrimRight(v.Check+"\t"+word+"\t"+printable(found), "\t"))
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"time"
 
 	"rowpass/db"
 	"rowpass/keys"
@@ -69,4 +72,49 @@ func (c Config) keyLimits() keys.Limits {
 		longest = max(longest, client.TokenTTL)
 	}
 	return keys.Limits{MaxAge: c.Keys.JWKSMaxAge, TokenTTL: longest, Leeway: token.Leeway, Every: c.Keys.RotateEvery}
+}
+
+// openRing reads the keys. An instance with a PostgreSQL of its own makes the first key; elsewhere other instances may
+// have one already, and two that sign with different keys refuse each other's tokens.
+func openRing(ctx context.Context, c Config, state *db.State, log *slog.Logger) (*keys.Live, error) {
+	store, err := ringStore(c, state)
+	if err != nil {
+		return nil, err
+	}
+	live, err := keys.Open(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := live.Ring().Current(); !ok {
+		if !c.embeddedMode() {
+			return nil, fmt.Errorf("no key signs in %s: run rowpass keys generate, once for all instances", c.ringPlace())
+		}
+		return live, makeFirstKey(ctx, c, live, log)
+	}
+	if err := live.Update(ctx, promise(c.keyLimits().TokenTTL)); err != nil {
+		log.WarnContext(ctx, "noting how long tokens live: the ring cannot be written, so its keys cannot take turns here", "err", err)
+	}
+	return live, nil
+}
+
+func makeFirstKey(ctx context.Context, c Config, live *keys.Live, log *slog.Logger) error {
+	now := time.Now()
+	key, err := keys.Generate("ES256", now)
+	if err != nil {
+		return err
+	}
+	err = live.Update(ctx, func(r keys.Ring) (keys.Ring, error) { return r.Add(key, keys.Current, now) })
+	if err != nil {
+		return fmt.Errorf("adding a key to %s: %w", c.ringPlace(), err)
+	}
+	log.InfoContext(ctx, "made a signing key", "kid", key.ID(), "in", c.ringPlace())
+	return nil
+}
+
+// promise notes in the ring that the current key signs tokens of this life.
+func promise(ttl time.Duration) func(keys.Ring) (keys.Ring, error) {
+	return func(r keys.Ring) (keys.Ring, error) {
+		r, _ = r.Promise(ttl)
+		return r, nil
+	}
 }
