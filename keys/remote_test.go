@@ -1,20 +1,13 @@
 package keys_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
-	"crypto/tls"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,134 +15,6 @@ import (
 
 	"rowpass/keys"
 )
-
-// provider is a server of key sets that answers as it is told to.
-type provider struct {
-	*httptest.Server
-	asked  atomic.Int64
-	answer atomic.Pointer[http.HandlerFunc]
-}
-
-func newProvider(t testing.TB) *provider {
-	p := &provider{}
-	p.Server = httptest.NewServer(p)
-	t.Cleanup(p.Close)
-	return p
-}
-
-func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.asked.Add(1)
-	(*p.answer.Load())(w, r)
-}
-
-func (p *provider) does(f http.HandlerFunc) { p.answer.Store(&f) }
-
-// gives answers with a document, and headers in pairs.
-func (p *provider) gives(document string, headers ...string) {
-	p.does(func(w http.ResponseWriter, _ *http.Request) {
-		for i := 0; i < len(headers); i += 2 {
-			w.Header().Add(headers[i], headers[i+1])
-		}
-		fmt.Fprint(w, document)
-	})
-}
-
-// refuses answers with a status, and headers in pairs.
-func (p *provider) refuses(status int, headers ...string) {
-	p.does(func(w http.ResponseWriter, _ *http.Request) {
-		for i := 0; i < len(headers); i += 2 {
-			w.Header().Add(headers[i], headers[i+1])
-		}
-		w.WriteHeader(status)
-	})
-}
-
-// hangsUp is how a provider is down.
-func (p *provider) hangsUp() {
-	p.does(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-}
-
-type clock struct{ at atomic.Pointer[time.Time] }
-
-func newClock() *clock {
-	c := &clock{}
-	c.at.Store(&now)
-	return c
-}
-
-func (c *clock) now() time.Time { return *c.at.Load() }
-
-func (c *clock) advance(d time.Duration) {
-	later := c.now().Add(d)
-	c.at.Store(&later)
-}
-
-// journal is a log that many may write and one reads.
-type journal struct {
-	mu  sync.Mutex // guards out
-	out bytes.Buffer
-}
-
-func (j *journal) Write(data []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.out.Write(data)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.out.String()
-}
-
-// fixture is a Remote of a provider, with its clock and its log.
-type fixture struct {
-	*keys.Remote
-	*provider
-	clock *clock
-	log   *journal
-}
-
-func (f *fixture) config() keys.RemoteConfig {
-	return keys.RemoteConfig{Name: "acme", URL: f.URL + "/jwks", Allow: []string{"127.0.0.1"}, Now: f.clock.now, Log: slog.New(slog.NewTextHandler(f.log, nil))}
-}
-
-func newFixture(t testing.TB, change ...func(*keys.RemoteConfig)) *fixture {
-	t.Helper()
-	f := &fixture{provider: newProvider(t), clock: newClock(), log: &journal{}}
-	cfg := f.config()
-	for _, c := range change {
-		c(&cfg)
-	}
-	f.Remote = must[*keys.Remote](t)(keys.NewRemote(cfg))
-	return f
-}
-
-// set writes a key set of keys by their kids, and gives it read.
-func keySet(t testing.TB, kids ...string) (string, keys.KeySet) {
-	t.Helper()
-	jwks := make([]string, len(kids))
-	for i, kid := range kids {
-		jwks[i] = publicJWK(t, p256(t).Public(), map[string]any{"kid": kid})
-	}
-	return setOf(jwks...), parsed(t, setOf(jwks...))
-}
-
-func (f *fixture) wants(t *testing.T, name string, want keys.KeySet, fetches int64) {
-	t.Helper()
-	got, all := f.Set(), want.Keys()
-	if len(got.Keys()) != len(all) {
-		t.Errorf("%s: %d keys, want %d", name, len(got.Keys()), len(all))
-	}
-	for _, k := range all {
-		if !got.Holds(k) {
-			t.Errorf("%s: key %s is missing", name, k.ID())
-		}
-	}
-	if s := f.Status(); s.Fetches != fetches || f.asked.Load() != fetches || s.Keys != len(all) {
-		t.Errorf("%s: %+v, the provider was asked %d times, want %d", name, s, f.asked.Load(), fetches)
-	}
-}
 
 func TestNewRemoteStartsNothing(t *testing.T) {
 	f := newFixture(t)
@@ -279,69 +144,6 @@ func TestRemoteAsksPlainly(t *testing.T) {
 	if diff := cmp.Diff(want, headers[1]); diff != "" {
 		t.Error(diff)
 	}
-}
-
-// trusted makes httptest's certificate one of the system's roots, which a process reads once.
-var trusted = sync.OnceValue(func() error {
-	server := httptest.NewTLSServer(nil)
-	defer server.Close()
-	dir, err := os.MkdirTemp("", "roots")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	name := filepath.Join(dir, "roots.pem")
-	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if err := os.WriteFile(name, root, 0o600); err != nil {
-		return err
-	}
-	os.Setenv("SSL_CERT_FILE", name)
-	connection, err := tls.Dial("tcp", server.Listener.Addr().String(), nil)
-	if err != nil {
-		return err
-	}
-	return connection.Close()
-})
-
-func TestRemoteChecksCertificates(t *testing.T) {
-	if err := trusted(); err != nil {
-		t.Fatal(err)
-	}
-	document, want := keySet(t, "a")
-	for _, tt := range []struct {
-		name, host string
-		change     func(*tls.Config)
-		says       string // "" where it is good
-	}{
-		{"the host's own", "127.0.0.1", func(*tls.Config) {}, ""},
-		{"another host's", "localhost", func(*tls.Config) {}, "not localhost"},
-		{"a stranger's", "127.0.0.1", func(c *tls.Config) { c.Certificates = []tls.Certificate{selfSigned(t)} }, "certificate"},
-		{"an old protocol", "127.0.0.1", func(c *tls.Config) { c.MaxVersion, c.MinVersion = tls.VersionTLS11, tls.VersionTLS10 }, "protocol version"},
-	} {
-		p := &provider{}
-		p.Server = httptest.NewUnstartedServer(p)
-		p.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
-		p.TLS = &tls.Config{}
-		p.StartTLS()
-		tt.change(p.TLS)
-		p.gives(document)
-		f := newFixture(t, func(c *keys.RemoteConfig) {
-			c.URL, c.Allow = strings.Replace(p.URL, "127.0.0.1", tt.host, 1), []string{tt.host}
-		})
-		set, err := f.Fetch(t.Context())
-		if tt.says == "" && (err != nil || !set.Holds(want.Keys()[0])) {
-			t.Errorf("%s: %v", tt.name, err)
-		}
-		if tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says) || len(set.Keys()) > 0 || p.asked.Load() > 0) {
-			t.Errorf("%s: %v, want %q", tt.name, err, tt.says)
-		}
-		p.Close()
-	}
-}
-
-func selfSigned(t *testing.T) tls.Certificate {
-	block, _ := pem.Decode([]byte(certificate(t, 0)))
-	return tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: p256(t)}
 }
 
 // The provider rotates many times while many read: each token that the provider has signed with a key that it publishes is

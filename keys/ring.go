@@ -1,6 +1,9 @@
 // Package keys holds our own signing keys: it makes and imports them, says which of them signs when, keeps them as one
 // document, and publishes their public halves. A Ring is an immutable value and a Key never shows its private half; what
 // signs a token is the ring's current key. Whoever can read the document, unwrapped, can issue any token that we can.
+//
+// It also knows other issuers' keys: a KeySet is what one publishes, a Remote keeps it fresh, and a Preset says what is
+// known of its make. What an issuer publishes is a stranger's text; that its tokens are believed is the configuration's word.
 package keys
 
 import (
