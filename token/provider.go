@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -73,7 +74,7 @@ func (p *Provider) check() error {
 	case len(p.Issuers) == 0 || slices.Contains(p.Issuers, ""):
 		return errors.New("an issuer is missing")
 	case len(p.Subject) == 0 || p.Keys == nil || p.Role == "" || p.Leeway < 0:
-		return errors.New("Subject, Keys, Role and a leeway of 0 or more must be given")
+		return errors.New("each of Subject, Keys and Role must be given, and a leeway of 0 or more")
 	case len(p.Algorithms) == 0:
 		return errors.New("an algorithm is missing")
 	}
@@ -265,18 +266,19 @@ func (p *Provider) open(ctx context.Context, j JWS, found []keys.PublicKey) ([]b
 	return payload, key, err
 }
 
-// ofIssuer compares the issuer that a shared key set gives for a key, as Microsoft's does, with the token's.
+// ofIssuer compares whom a shared key set says that a key signs for, as Microsoft's does, with the token's issuer. That names the
+// tenant in one of two ways, by the version of the token, and the key set in one of them: so it is tenants that are compared. A key with
+// {tenantid} in the tenant's place signs for all of them.
 func ofIssuer(key string, c *Claims) bool {
-	if key == "" {
+	if key == "" || key == c.Issuer {
 		return true
 	}
-	before, after, template := strings.Cut(key, "{tenantid}")
-	if !template {
-		return key == c.Issuer
-	}
-	tenant, ok := strings.CutPrefix(c.Issuer, before)
-	return ok && strings.HasSuffix(tenant, after) && !strings.Contains(strings.TrimSuffix(tenant, after), "/")
+	tenant := guid.FindString(c.Issuer)
+	return tenant != "" && (strings.Contains(key, "{tenantid}") || tenant == guid.FindString(key))
 }
+
+// guid is a tenant in an issuer of Microsoft's.
+var guid = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
 // payloadOf gives what one of the keys has signed.
 func (j JWS) payloadOf(candidates []keys.PublicKey) ([]byte, keys.PublicKey, error) {

@@ -244,6 +244,36 @@ func TestAProvidersNewKeyIsLookedFor(t *testing.T) {
 	})
 }
 
+// TestAKeySaysWhomItSignsFor is about key sets like Microsoft's, which have keys of several tenants.
+func TestAKeySaysWhomItSignsFor(t *testing.T) {
+	const tenant, other = "72f988bf-86f1-41af-91ab-2d7cd011db47", "11111111-86f1-41af-91ab-2d7cd011db47"
+	v1, v2 := func(id string) string { return "https://sts.windows.net/" + id + "/" }, func(id string) string { return "https://login.microsoftonline.com/" + id + "/v2.0" }
+	const refused = "the key is another issuer's than the token"
+	for _, tt := range []struct{ name, key, issuer, says string }{
+		{"the token's own issuer", v2(tenant), v2(tenant), ""},
+		{"the same tenant, in a token of the first version", v2(tenant), v1(tenant), ""},
+		{"every tenant", v2("{tenantid}"), v2(tenant), ""},
+		{"every tenant, in a token of the first version", v2("{tenantid}"), v1(tenant), ""},
+		{"nobody in particular", "", v2(tenant), ""},
+		{"another tenant", v2(other), v2(tenant), refused},
+		{"another tenant, in a token of the first version", v2(other), v1(tenant), refused},
+		{"another issuer", "https://login.example.com", v2(tenant), refused},
+		{"every tenant, for an issuer without one", v2("{tenantid}"), idp, refused},
+		{"another issuer, for one without a tenant", "https://login.example.com", idp, refused},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := newAbroad(t)
+			p := a.provider()
+			p.Issuers = []string{idp, v1(tenant), v2(tenant), v1(other), v2(other)}
+			point := must[[]byte](t)(a.idp.private.PublicKey.Bytes())
+			a.published.set = must[keys.KeySet](t)(keys.ParseKeySet(fmt.Appendf(nil, `{"keys":[{"kty":"EC","crv":"P-256","kid":"k1","issuer":%q,"x":%q,"y":%q}]}`,
+				tt.key, encode(string(point[1:33])), encode(string(point[33:])))))
+			a.providers = must[token.Providers](t)(token.NewProviders([]token.Provider{p}))
+			a.try(t, []attack{{"signed by it", a.token(nil, map[string]any{"iss": tt.issuer}), tt.says}})
+		})
+	}
+}
+
 func TestProvidersThatCannotBe(t *testing.T) {
 	a := newAbroad(t)
 	for _, tt := range []struct {
@@ -255,7 +285,7 @@ func TestProvidersThatCannotBe(t *testing.T) {
 		{"no issuer", func(p *token.Provider) { p.Issuers = nil }, "provider idp: an issuer is missing"},
 		{"no algorithm", func(p *token.Provider) { p.Algorithms = nil }, "provider idp: an algorithm is missing"},
 		{"a symmetric algorithm", func(p *token.Provider) { p.Algorithms = []string{"HS256"} }, `provider idp: algorithm "HS256" is not one of`},
-		{"no role", func(p *token.Provider) { p.Role = "" }, "provider idp: Subject, Keys, Role"},
+		{"no role", func(p *token.Provider) { p.Role = "" }, "provider idp: each of Subject, Keys and Role"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := a.provider()
