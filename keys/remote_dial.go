@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-var errPrivate = errors.New("it is no public address: name the host in allow if it is meant")
+var errPrivate = errors.New("it is no public address: name the host in allow_private if it is meant")
 
 // dial is a transport's. The check is made on each address that a name gives, right before it is connected to, so that
 // nothing can change in between.

@@ -76,7 +76,7 @@ func (f fetcher) check(address string) error {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return fmt.Errorf("its address begins with %.20q: give one that begins with https://", u.Scheme)
 	case u.Scheme == "http" && !f.allow.has(u.Hostname(), port(u)):
-		return fmt.Errorf("its address is not https, so anybody on the way could give other keys: name %s in allow if that is your own network", u.Host)
+		return fmt.Errorf("its address is not https, so anybody on the way could give other keys: name %s in allow_private if that is your own network", u.Host)
 	}
 	return nil
 }

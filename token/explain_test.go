@@ -126,3 +126,18 @@ func TestExplainRemembersNothing(t *testing.T) {
 	a.published.set = keySet(t, map[string]forger{"k1": newForger(t)})
 	a.try(t, []attack{{"after its key is gone", raw, "signature"}})
 }
+
+func FuzzExplain(f *testing.F) {
+	a := newAbroad(f)
+	for _, raw := range []string{a.token(nil, nil), a.withClaims(nil), a.token(map[string]any{"alg": "none"}, map[string]any{"exp": -1}), "..", "x"} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		_, err := a.verifier.Verify(t.Context(), raw)
+		all := a.verifier.Explain(t.Context(), raw)
+		at := slices.IndexFunc(all, func(v token.Verdict) bool { return !v.OK })
+		if (at < 0) != (err == nil) || at >= 0 && all[at].Reason != token.Describe(err) {
+			t.Errorf("Verify says %v, Explain %+v", err, all)
+		}
+	})
+}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -103,9 +102,7 @@ func (p *program) explain(ctx context.Context, c Config, providers token.Provide
 	if err == nil {
 		verdicts = append(verdicts, roleVerdict(claims))
 	}
-	if err := writeVerdicts(p.stdout, verdicts, own.unread); err != nil {
-		return err
-	}
+	writeVerdicts(p.stdout, verdicts, own.unread)
 	for _, v := range verdicts {
 		if !v.OK {
 			return fmt.Errorf("the token is refused: %s", v.Reason)
@@ -153,7 +150,7 @@ func (p *program) ownState(ctx context.Context, c Config) ownState {
 	if err == nil {
 		return own
 	}
-	own = ownState{unread: err.Error()}
+	own = ownState{unread: strings.Join(strings.Fields(err.Error()), " ")}
 	if c.Keys.Store == inFolder {
 		own.readRing(ctx, c, nil)
 	}
@@ -203,9 +200,9 @@ func writePart(to io.Writer, name, raw string, at int) {
 }
 
 // writeVerdicts prints a table, and below it each fault with its mend.
-func writeVerdicts(to io.Writer, verdicts []token.Verdict, unread string) error {
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CHECK\tVERDICT\tFOUND")
+func writeVerdicts(to io.Writer, verdicts []token.Verdict, unread string) {
+	const row = "%-12s  %-7s  %s"
+	fmt.Fprintf(to, row+"\n", "CHECK", "VERDICT", "FOUND")
 	for _, v := range verdicts {
 		word, found := "ok", v.Found
 		if !v.OK {
@@ -214,15 +211,11 @@ func writeVerdicts(to io.Writer, verdicts []token.Verdict, unread string) error 
 		if v.Check == "revoked" && unread != "" {
 			word, found = "-", "not looked at: "+unread
 		}
-		fmt.Fprintln(w, strings.TrimRight(v.Check+"\t"+word+"\t"+printable(found), "\t"))
-	}
-	if err := w.Flush(); err != nil {
-		return err
+		fmt.Fprintln(to, strings.TrimRight(fmt.Sprintf(row, v.Check, word, printable(found)), " "))
 	}
 	for _, v := range verdicts {
 		if !v.OK {
 			fmt.Fprintf(to, "%s: %s\n  mend: %s\n", v.Check, printable(v.Reason), printable(v.Mend))
 		}
 	}
-	return nil
 }

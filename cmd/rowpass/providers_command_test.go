@@ -1,0 +1,96 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestProvidersTest(t *testing.T) {
+	t.Parallel()
+	good, other, exposed := newFakeProvider(t), newFakeProvider(t), newFakeProvider(t)
+	exposed.documents["/jwks"] = `{"keys":[` + exposed.jwk("sig", "") + `,` + strings.Replace(exposed.jwk("sig", `,"d":"AAAA"`), "k1", "k2", 1) + `]}`
+	down := strings.Replace(other.block("down", ""), "/jwks", "/nothing", 1)
+	both := configured(t, good.block("good", ""), other.block("other", ", tenant_claim: [org, id]"))
+
+	succeeded := typed(t, both, "", "providers", "test")
+	succeeded.says(t, 0, `good (a provider of any make), `+good.url+`/jwks: good for 5m0s`, `key      "k1"  ES256`, `skipped  "k1"  `, "other (", "!WRONG", "!EXPOSED")
+	typed(t, both, "", "providers", "test", "other").says(t, 0, "other (", "!good (")
+	typed(t, configured(t, good.block("good", ""), strings.Replace(down, other.url+"]", "https://x.example]", 1)), "", "providers", "test").
+		says(t, 1, "good for 5m0s", "down (", "WRONG  fetching keys of provider down: ", "something is wrong with the keys of down")
+	typed(t, configured(t, exposed.block("exposed", "")), "", "providers", "test").
+		says(t, 1, `key      "k1"`, `EXPOSED  "k2"`, "something is wrong with the keys of exposed")
+	private := strings.Replace(good.block("good", ""), "allow_private: ['"+good.host+"']", "leeway: 0s", 1)
+	typed(t, configured(t, private), "", "providers", "test").says(t, 1, "WRONG", "not https")
+
+	typed(t, both, good.token(nil), "providers", "test", "--token", "-").
+		says(t, 0, `whose         ok       provider good, by its iss "`+good.url+`"`, `aud`, "The token is taken: user good|u7, tenant none, role authenticated")
+	typed(t, both, "Bearer "+other.token(map[string]any{"iss": other.url, "org": map[string]any{"id": "o9"}})+"\n", "providers", "test", "other", "--token", "-").
+		says(t, 0, "The token is taken: user other|u7, tenant o9, role authenticated")
+	typed(t, both, other.token(nil), "providers", "test", "good", "--token", "-").
+		says(t, 1, `whose         WRONG    iss "`+other.url+`"`, "rowpass providers add", "the token is refused: the token is not valid: claims: iss is neither")
+	typed(t, both, good.token(map[string]any{"aud": "api", "nonce": "n"}), "providers", "test", "--token", "-").
+		says(t, 1, `aud           WRONG    "api"`, `mend: if it is meant for you, add what was found to audience, which is ["app"]`, "kind: the token is not valid: claims: nonce says",
+			"mend: send the access token, not the ID token", "!The token is taken")
+	typed(t, both, "", "providers", "test", "--token", "-").says(t, 1, "no token came on standard input")
+}
+
+func TestTokenExplainFetchesTheKeysOfTheProvider(t *testing.T) {
+	t.Parallel()
+	idp, idle := newFakeProvider(t), newFakeProvider(t)
+	environ := configured(t, idp.block("idp", ""), idle.block("idle", ""))
+	typed(t, environ, idp.token(nil), "token", "explain").says(t, 0, `"iss": "`+idp.url+`"`, "signature     ok", "The token is taken: user idp|u7")
+	if asked := idle.asked.Load(); asked != 0 {
+		t.Errorf("the provider that the token doesn't name was asked %d times", asked)
+	}
+	stranger := newFakeProvider(t)
+	typed(t, environ, stranger.token(map[string]any{"iss": idp.url}), "token", "explain").
+		says(t, 1, "signature     WRONG", "mend: copy the whole token", "aud           ok", "the token is refused: the token is not valid: the signature is not that of the key")
+	idp.documents = nil
+	typed(t, environ, idp.token(nil), "token", "explain").says(t, 1, `key           WRONG    kid "k1"`, "mend: no key of this provider is known: rowpass providers test idp says why", "!signature ")
+	anonymous := newFakeProvider(t)
+	typed(t, configured(t, anonymous.block("anonymous", ", role: anonymous")), anonymous.token(nil), "token", "explain").
+		says(t, 1, "role", `WRONG    "anonymous"`, "a token's role must be authenticated")
+}
+
+func TestProvidersAddConfirms(t *testing.T) {
+	t.Parallel()
+	const keycloak, certs, document = "/realms/dev", "/realms/dev/protocol/openid-connect/certs", "/realms/dev/.well-known/openid-configuration"
+	for _, tt := range []struct {
+		name, paste string // behind the provider's address
+		documents   map[string]string
+		more        []string // arguments
+		says        []string
+	}{
+		{"an issuer", keycloak, map[string]string{document: `{"issuer":"URL/realms/dev","jwks_uri":"URL` + certs + `"}`}, nil,
+			[]string{"This looks like Keycloak", "Confirmed by the discovery document", "!Not confirmed", "!names other keys", "preset: keycloak", "allow_private:"}},
+		{"a JWKS URL", certs, map[string]string{document: `{"issuer":"URL/realms/dev","jwks_uri":"URL` + certs + `"}`}, nil,
+			[]string{"Confirmed by the discovery document", "!names other keys"}},
+		{"keys that are elsewhere", certs, map[string]string{document: `{"issuer":"URL/realms/dev","jwks_uri":"URL/elsewhere"}`}, nil,
+			[]string{"Confirmed", "jwks_url: the discovery document names other keys, at URL/elsewhere"}},
+		{"another issuer", certs, map[string]string{document: `{"issuer":"https://sso.example.com/realms/dev","jwks_uri":"URL/x"}`}, nil,
+			[]string{"Not confirmed", `its issuer is "https://sso.example.com/realms/dev"`, "!\nConfirmed", "preset: keycloak"}},
+		{"no document", certs, nil, nil, []string{"Not confirmed: fetching discovery document", "Compare issuers with the iss of a token."}},
+		{"nobody asked", certs, nil, []string{"--offline"}, []string{"Not confirmed: compare issuers and jwks_url with what the provider says."}},
+		{"an unknown one, whose issuer has a slash", "/.well-known/jwks.json", map[string]string{
+			"/.well-known/openid-configuration": `{"issuer":"URL/","jwks_uri":"URL/.well-known/jwks.json"}`}, nil,
+			[]string{"Nobody that is known has this JWKS URL", "Confirmed", "    issuers:\n      - URL/\n    allow_private"}},
+		{"an unknown one by its issuer", "/tenant", map[string]string{
+			"/tenant/.well-known/openid-configuration": `{"issuer":"URL/tenant","jwks_uri":"URL/keys"}`}, nil,
+			[]string{"Confirmed", "    issuer: URL/tenant\n", "Missing: audience"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFakeProvider(t)
+			for path, text := range tt.documents {
+				f.documents[path] = strings.ReplaceAll(text, "URL", f.url)
+			}
+			words := make([]string, len(tt.says))
+			for i, word := range tt.says {
+				words[i] = strings.ReplaceAll(word, "URL/", f.url+"/")
+			}
+			typed(t, environment(t), "", append([]string{"providers", "add", f.url + tt.paste}, tt.more...)...).says(t, 0, words...)
+			if asked := f.asked.Load(); len(tt.more) > 0 && asked != 0 {
+				t.Errorf("--offline asked %d times", asked)
+			}
+		})
+	}
+}
