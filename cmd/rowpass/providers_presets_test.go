@@ -148,6 +148,7 @@ var fakes = []fake{
 		claims: `{"aud":"6e74172b-be56-4843-9ff4-e66a39bb12e3","iss":"https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0","azp":"6e74172b-be56-4843-9ff4-e66a39bb12e3","azpacr":"0","name":"Ada","oid":"690222be-ff1a-4d56-abd1-7e4f7d38e474","scp":"access_as_user","sub":"HKZpfaHyWadeOouYlitjrI-KffTm222X5rrV3xDqfKQ","tid":"72f988bf-86f1-41af-91ab-2d7cd011db47","ver":"2.0"}`,
 		user:   "690222be-ff1a-4d56-abd1-7e4f7d38e474", tenant: "72f988bf-86f1-41af-91ab-2d7cd011db47",
 		others: []variant{
+			{"of the first version", "", `{"iss":"https://sts.windows.net/72f988bf-86f1-41af-91ab-2d7cd011db47/","ver":"1.0","azp":null,"appid":"6e74172b-be56-4843-9ff4-e66a39bb12e3"}`, ""},
 			{"of another tenant", "", `{"iss":"https://login.microsoftonline.com/11111111-86f1-41af-91ab-2d7cd011db47/v2.0","tid":"11111111-86f1-41af-91ab-2d7cd011db47"}`, notOurs},
 			{"of another tenant with our issuer", "", `{"tid":"11111111-86f1-41af-91ab-2d7cd011db47"}`, "the tenant is none that tokens of provider entra are taken from"},
 			{"for Microsoft Graph", "", `{"aud":"00000003-0000-0000-c000-000000000000"}`, "aud is none that tokens of provider entra are taken for"},
