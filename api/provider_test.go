@@ -101,13 +101,21 @@ func TestAProvidersTokenTakesTheRoleOfTheConnectionString(t *testing.T) {
 	}
 }
 
-// TestAProvidersUserLogsOut here, where the provider goes on: the token is not taken any more.
+// TestAProvidersUserLogsOut here, where the provider goes on: of what the token says, this service believes nothing any more.
 func TestAProvidersUserLogsOut(t *testing.T) {
 	t.Parallel()
 	s, p := roles(t, nil)
-	for _, name := range []string{"idp", "visitors"} {
-		t.Run(name, func(t *testing.T) {
-			raw := p.token(map[string]any{"iss": "https://" + name + ".example", "jti": "j7", "sid": "s7"})
+	for _, tt := range []struct {
+		name   string
+		claims map[string]any
+	}{
+		{"of a token with an id", map[string]any{"jti": "j7"}},
+		{"of a token with a session", map[string]any{"sid": "s7"}},
+		{"of a token with neither", nil},
+		{"of an anonymous one", map[string]any{"iss": "https://visitors.example"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			raw := p.token(tt.claims)
 			s.do(request{path: "/api/tenants", token: raw}).check(t, 200, nil, nil)
 			s.do(request{method: "POST", path: "/api/logout", token: raw}).check(t, 204, nil, nil)
 			s.do(request{path: "/api/tenants", token: raw}).check(t, 401, []string{"revoked"}, nil)

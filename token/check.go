@@ -233,6 +233,9 @@ func (c *candidate) readForeignClaims(context.Context) *fault {
 	var f *fault
 	if c.claims, f = c.provider.start(c.object); c.claims != nil {
 		c.claims.KeyID = c.foreign.ID()
+		if c.claims.ID == "" {
+			c.claims.ID = c.provider.Prefix + c.jws.digest()
+		}
 	}
 	return f
 }

@@ -37,7 +37,7 @@ func (l *loader) checkProviders(c Config) {
 }
 
 func (l *loader) checkProvider(key string, p ProviderConfig) {
-	for _, name := range []string{".name", ".preset", ".refused", ".issuers"} {
+	for _, name := range []string{".name", ".preset", ".refused", ".issuers", ".role"} {
 		if l.places[key+name] == "" {
 			l.places[key+name] = l.places[key]
 		}
@@ -51,6 +51,9 @@ func (l *loader) checkProvider(key string, p ProviderConfig) {
 	}
 	for _, problem := range p.preset().Check(p.terms()) {
 		l.problems = append(l.problems, fmt.Errorf("%s: %s.%s", l.places[key], key, problem))
+	}
+	if !slices.Contains([]string{"", "authenticated", "anonymous"}, p.Role) {
+		l.refuse(key+".role", "%q: allowed are authenticated, anonymous", p.Role)
 	}
 	for _, rule := range p.Refused {
 		if name, value, ok := strings.Cut(rule, "="); !ok || name == "" || value == "" {

@@ -235,6 +235,8 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 			`config.yaml:1: providers[0].name: "": letters, digits, - and _ are needed, such as clerk`},
 		{"a provider of no make", given{file: "providers: [{name: a, preset: myspace}]"},
 			`config.yaml:1: providers[0].preset: "myspace": no such preset; rowpass providers presets lists them`},
+		{"a provider whose users are the owner", given{file: "providers: [{name: a, preset: workos, jwks_url: https://api.workos.com/sso/jwks/client_01ABCDEF, role: postgres}]"},
+			`config.yaml:1: providers[0].role: "postgres": allowed are authenticated, anonymous`},
 		{"a rule that is none", given{file: "providers: [{name: a, preset: workos, jwks_url: https://api.workos.com/sso/jwks/client_01ABCDEF, refused: [sts]}]"},
 			`config.yaml:1: providers[0].refused: "sts": claim=value is needed, such as token_use=id`},
 		{"two providers of one name", given{file: "providers:\n- {name: a, preset: workos, jwks_url: https://api.workos.com/sso/jwks/client_01ABCDEF}\n" +

@@ -168,6 +168,56 @@ func TestInstancesRotateTogether(t *testing.T) {
 	t.Logf("%d requests", c.sent.Load())
 }
 
+// TestALogOutHoldsOnEveryInstance ends a token at one instance and uses it at the other.
+func TestALogOutHoldsOnEveryInstance(t *testing.T) {
+	t.Parallel()
+	environ := instances(t)
+	succeed(t, environ, "keys", "generate")
+	first, second := serve(t, environ), serve(t, environ)
+	token, err := clientToken(first.api)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := statusOf(second.api, token); err != nil || status != http.StatusOK {
+		t.Fatalf("before it is ended, the token is answered %d, %v by the other instance", status, err)
+	}
+	if a := ask(t, "POST", first.api+"/api/logout", token, ""); a.status != http.StatusNoContent {
+		t.Fatalf("log-out: %d %s", a.status, a.body)
+	}
+	ended := time.Now()
+	if status, err := statusOf(first.api, token); err != nil || status != http.StatusUnauthorized {
+		t.Errorf("right after the answer the same instance answers %d, %v", status, err)
+	}
+	until(t, "the other instance refuses it", func() bool {
+		status, err := statusOf(second.api, token)
+		return err == nil && status == http.StatusUnauthorized
+	})
+	t.Logf("the other instance refused it after %s", time.Since(ended))
+}
+
+// TestKeysTakeTurnsByThemselves waits for two keys that nobody has asked for.
+func TestKeysTakeTurnsByThemselves(t *testing.T) {
+	t.Parallel()
+	environ := append(instances(t), "ROWPASS_KEYS_ROTATE_EVERY=3s")
+	succeed(t, environ, "keys", "generate")
+	p := serve(t, environ)
+	signed := map[string]bool{}
+	until(t, "a third key signs", func() bool {
+		token, err := clientToken(p.api)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed[kidOf(token)] = true
+		if status, err := statusOf(p.api, token); err != nil || status != http.StatusOK {
+			t.Fatalf("its own token is answered %d, %v", status, err)
+		}
+		return len(signed) == 3
+	})
+	if told := succeed(t, environ, "audit", "--event", "rotate"); strings.Count(told, "standby to current") < 2 || strings.Contains(told, "by rowpass keys") {
+		t.Errorf("the audit says:\n%s", told)
+	}
+}
+
 // rotateAndWait makes a standby key and waits until an instance signs with it.
 func rotateAndWait(t *testing.T, environ []string, address string) {
 	t.Helper()
