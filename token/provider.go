@@ -260,10 +260,13 @@ func (p *Provider) keysFor(ctx context.Context, j JWS) []keys.PublicKey {
 // open gives what one of the keys found has signed, and which.
 func (p *Provider) open(ctx context.Context, j JWS, found []keys.PublicKey) ([]byte, keys.PublicKey, error) {
 	payload, key, err := j.payloadOf(found)
-	if err != nil && p.Keys.Renew(ctx) { // the same kid may have another key by now
-		payload, key, err = j.payloadOf(p.Keys.Set().Find(j.KeyID, j.Algorithm))
+	if err == nil {
+		return payload, key, nil
 	}
-	return payload, key, err
+	p.Keys.Renew(ctx) // the same kid may have another key by now
+	return j.payloadOf(slices.DeleteFunc(p.Keys.Set().Find(j.KeyID, j.Algorithm), func(k keys.PublicKey) bool {
+		return slices.ContainsFunc(found, k.Equal) // tried, and once is enough
+	}))
 }
 
 // ofIssuer compares whom a shared key set says that a key signs for, as Microsoft's does, with the token's issuer. That names the
