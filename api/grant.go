@@ -141,7 +141,7 @@ func (a *api) clientCredentials(r *http.Request, client Client, form url.Values)
 	if err != nil {
 		return tokenAnswer{}, err
 	}
-	extra, err := hookClaims(claims)
+	extra, err := HookClaims(claims)
 	if err != nil {
 		return tokenAnswer{}, err
 	}

@@ -13,7 +13,7 @@ import (
 
 // grantFor is what a client's token for a user says.
 func grantFor(entry db.Entry, client Client) (token.Grant, error) {
-	extra, err := hookClaims(entry.Claims)
+	extra, err := HookClaims(entry.Claims)
 	g := token.Grant{Subject: entry.UserID, ClientID: client.ID, Tenant: entry.TenantID, TTL: client.TokenTTL, Extra: extra}
 	if client.actsFor(entry.TenantID) {
 		g.Actor = client.ID
@@ -21,8 +21,8 @@ func grantFor(entry db.Entry, client Client) (token.Grant, error) {
 	return g, err
 }
 
-// hookClaims are the claims that the owner's function adds.
-func hookClaims(object json.RawMessage) (map[string]any, error) {
+// HookClaims are the claims that the owner's function adds, for a Grant's Extra: each as the database wrote it.
+func HookClaims(object json.RawMessage) (map[string]any, error) {
 	if len(object) == 0 {
 		return nil, nil
 	}

@@ -90,8 +90,11 @@ func (a *api) deny(ctx context.Context, denials ...db.Denial) error {
 }
 
 // denyHere takes over what the database holds already.
-func (a *api) denyHere(denials ...db.Denial) {
+func (a *api) denyHere(denials ...db.Denial) { TakeOver(a.Denied, denials) }
+
+// TakeOver puts what the database denies on the list that tokens are held to.
+func TakeOver(list *token.DenyList, denials []db.Denial) {
 	for _, d := range denials {
-		a.Denied.Add(token.Denial{Kind: string(d.Kind), Value: d.Value, IssuedBefore: d.IssuedBefore, Until: d.Until})
+		list.Add(token.Denial{Kind: string(d.Kind), Value: d.Value, IssuedBefore: d.IssuedBefore, Until: d.Until})
 	}
 }

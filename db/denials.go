@@ -134,12 +134,6 @@ func (s *State) PromiseTTL(ctx context.Context, ttl time.Duration) error {
 	return s.ask(ctx, asked{query: query, args: []any{ttl.Milliseconds()}})
 }
 
-// EndSession denies a session's access tokens and revokes its refresh tokens. An unknown one is denied too, since its
-// tokens may outlive what is kept of it.
-func (s *State) EndSession(ctx context.Context, sid string) error {
-	return s.Deny(ctx, Denial{Kind: DenySession, Value: sid, Reason: "the session was ended"})
-}
-
 // EndSessions ends all sessions of a subject, and denies its tokens that were issued until now, in the database's time.
 func (s *State) EndSessions(ctx context.Context, subject string) error {
 	const query = `select rowpass.deny('sub', $1::text, clock_timestamp(), null, 'all sessions were ended')`

@@ -80,7 +80,7 @@ func TestACallersOpenTransactionHoldsUpNothing(t *testing.T) {
 				{"reusing a token of the user", func() error { _, err := s.Refresh(ctx, replayed, clientName, anHour, 0); return err }, db.ErrReused},
 				{"refreshing the user's session", func() error { _, err := s.Refresh(ctx, token, clientName, anHour, 0); return err }, nil},
 				{"ending the session of a token of the user", func() error { _, err := s.EndFamily(ctx, token, clientName); return err }, nil},
-				{"ending the user's session", func() error { return s.EndSession(ctx, family.ID) }, nil},
+				{"ending the user's session", func() error { return s.Deny(ctx, db.Denial{Kind: db.DenySession, Value: family.ID}) }, nil},
 				{"ending the user's sessions", func() error { return s.EndSessions(ctx, memberID) }, nil},
 				{"denying the user", func() error { return s.Deny(ctx, db.Denial{Kind: db.DenySubject, Value: memberID}) }, nil},
 				{"denying another", func() error { return s.Deny(ctx, db.Denial{Kind: db.DenySubject, Value: another, IssuedBefore: now}) }, nil},

@@ -262,7 +262,9 @@ func TestSessionsAreEndedWithTheirAccessTokens(t *testing.T) {
 			_, err2 := s.EndFamily(t.Context(), token, clientName)
 			return errors.Join(err, err2)
 		}, true},
-		{"by its id", func(s *db.State, _ string, f db.Family) error { return s.EndSession(t.Context(), f.ID) }, true},
+		{"by its id", func(s *db.State, _ string, f db.Family) error {
+			return s.Deny(t.Context(), db.Denial{Kind: db.DenySession, Value: f.ID})
+		}, true},
 		{"with all of the subject's", func(s *db.State, _ string, f db.Family) error { return s.EndSessions(t.Context(), f.Subject) }, false},
 		{"by denying the subject", func(s *db.State, _ string, f db.Family) error {
 			return s.Deny(t.Context(), db.Denial{Kind: db.DenySubject, Value: f.Subject, IssuedBefore: time.Now()})
@@ -330,7 +332,7 @@ func TestWhoLogsInAgainGoesOn(t *testing.T) {
 		{"after a denial of all that was issued until now", func(s *db.State) error {
 			return s.Deny(t.Context(), db.Denial{Kind: db.DenyAll, IssuedBefore: time.Now()})
 		}},
-		{"after the end of another session", func(s *db.State) error { return s.EndSession(t.Context(), "another") }},
+		{"after the end of another session", func(s *db.State) error { return s.Deny(t.Context(), db.Denial{Kind: db.DenySession, Value: "another"}) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := openState(t, dbtest.New(t))

@@ -142,7 +142,7 @@ func goThrough(t *testing.T, s *db.State) {
 	}
 	_, err = s.EndFamily(ctx, token, clientName)
 	ok("revoking", err)
-	ok("ending sessions", errors.Join(s.EndSession(ctx, "a session"), s.EndSessions(ctx, memberID)))
+	ok("ending sessions", errors.Join(s.Deny(ctx, db.Denial{Kind: db.DenySession, Value: "a session"}), s.EndSessions(ctx, memberID)))
 	ok("denying", s.Deny(ctx, db.Denial{Kind: db.DenyKey, Value: "a key", Until: time.Now().Add(anHour)}, db.Denial{Kind: db.DenyAll, IssuedBefore: time.Now()}))
 	denials, version, err := s.Denials(ctx, 0)
 	ok("reading denials", err)
@@ -253,7 +253,7 @@ func TestListenWakesAtEveryChangeAndAfterEveryConnection(t *testing.T) {
 	}{
 		{"a denial", func() error { return other.Deny(t.Context(), db.Denial{Kind: db.DenyID, Value: "x"}) }},
 		{"the same denial again", func() error { return other.Deny(t.Context(), db.Denial{Kind: db.DenyID, Value: "x"}) }},
-		{"a session's end", func() error { return other.EndSession(t.Context(), "x") }},
+		{"a session's end", func() error { return other.Deny(t.Context(), db.Denial{Kind: db.DenySession, Value: "x"}) }},
 		{"the ring", func() error { _, err := other.Ring().Swap(t.Context(), []byte("{}"), ""); return err }},
 	} {
 		if err := change.make(); err != nil {

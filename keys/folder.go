@@ -78,7 +78,7 @@ func (f Folder) Swap(ctx context.Context, document []byte, version string) (bool
 	if err != nil || stored != version {
 		return false, err
 	}
-	if err := f.write(document); err != nil {
+	if err := replaceFile(filepath.Join(f.dir, ringFile), document); err != nil {
 		return false, err
 	}
 	return true, nil
@@ -147,20 +147,22 @@ func (f Folder) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-func (f Folder) write(document []byte) error {
-	file, err := os.CreateTemp(f.dir, ringFile+".*.tmp") // 0600
+// replaceFile writes a file, 0600. Whatever happens, it is the old one or the new one, whole.
+func replaceFile(name string, data []byte) error {
+	dir := filepath.Dir(name)
+	file, err := os.CreateTemp(dir, filepath.Base(name)+".*.tmp") // 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(file.Name()) // gone already where all went well
-	_, err = file.Write(document)
+	_, err = file.Write(data)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(file.Name(), filepath.Join(f.dir, ringFile)); err != nil {
+	if err := os.Rename(file.Name(), name); err != nil {
 		return err
 	}
-	return syncFolder(f.dir)
+	return syncFolder(dir)
 }
 
 // syncFolder makes the rename last through a power cut.

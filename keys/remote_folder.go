@@ -61,16 +61,7 @@ func (f LastFolder) Save(name string, document []byte, fetched time.Time) error 
 	if err := checkOwn(f.dir, "700"); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(f.dir, ".*.tmp") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // gone already where all went well
-	_, err = fmt.Fprintf(file, "%s\n%s", fetched.UTC().Format(time.RFC3339Nano), document)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), f.path(name))
+	return replaceFile(f.path(name), fmt.Appendf(nil, "%s\n%s", fetched.UTC().Format(time.RFC3339Nano), document))
 }
 
 // path tells names apart by their hash, and people by what is left of the name.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rowpass/api"
 	"rowpass/db"
 	"rowpass/keys"
 	"rowpass/token"
@@ -105,9 +106,7 @@ func (f *follower) readDenials(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("revocations stay as they were: %w", err)
 	}
-	for _, d := range denials {
-		f.denied.Add(token.Denial{Kind: string(d.Kind), Value: d.Value, IssuedBefore: d.IssuedBefore, Until: d.Until})
-	}
+	api.TakeOver(f.denied, denials)
 	f.version = version
 	return nil
 }

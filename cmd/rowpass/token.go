@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rowpass/api"
 	"rowpass/db"
 	"rowpass/keys"
 	"rowpass/token"
@@ -104,11 +105,9 @@ func (p *program) issue(ctx context.Context, user, tenant string, g token.Grant)
 // withHook adds what the owner's auth.token_claims gives. The command line's own claims win, for whoever can run it could
 // also sign by hand.
 func withHook(extra map[string]any, hook json.RawMessage) (map[string]any, error) {
-	claims := map[string]any{}
-	if len(hook) > 0 {
-		if err := json.Unmarshal(hook, &claims); err != nil {
-			return nil, fmt.Errorf("reading what auth.token_claims gave: %w", err)
-		}
+	claims, err := api.HookClaims(hook)
+	if claims == nil || err != nil {
+		return extra, err
 	}
 	maps.Copy(claims, extra)
 	return claims, nil
