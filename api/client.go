@@ -30,10 +30,11 @@ func (c Client) actsFor(tenant string) bool {
 	return c.ActFor == "everyone" || c.ActFor == "tenant" && c.Tenant != "" && c.Tenant == tenant
 }
 
-// clientsByID has the configured clients and, where users log in here, the one that stands for them: what runs in their
-// browsers can keep no secret.
+// clientsByID has the configured clients and those without a secret, for what runs in browsers: who exchanges a token of its own
+// and, where users log in here, who refreshes what it got by that.
 func clientsByID(clients []Client, login bool) map[string]Client {
-	byID := make(map[string]Client, len(clients)+1)
+	byID := make(map[string]Client, len(clients)+2)
+	byID[token.ClientExchange] = Client{ID: token.ClientExchange, public: true}
 	for _, c := range clients {
 		byID[c.ID] = c
 	}
@@ -63,11 +64,11 @@ var authMethods = []authMethod{
 	{"none", false, publicCredentials},
 }
 
-// authMethodNames is what discovery says. Without a secret there is only one client, which isn't everywhere.
-func (a *api) authMethodNames(public bool) []string {
+// authMethodNames is what discovery says of an endpoint, which takes clients without a secret or doesn't.
+func authMethodNames(public bool) []string {
 	var names []string
 	for _, m := range authMethods {
-		if m.secret || public && a.Login {
+		if m.secret || public {
 			names = append(names, m.name)
 		}
 	}
@@ -100,6 +101,11 @@ func formCredentials(_ *http.Request, form url.Values) (*credentials, error) {
 		return nil, nil
 	}
 	return &credentials{form.Get("client_id"), form.Get("client_secret")}, nil
+}
+
+// namesClient tells whether the request says in any way who sends it.
+func namesClient(r *http.Request, form url.Values) bool {
+	return form.Has("client_id") || form.Has("client_secret") || len(r.Header.Values("Authorization")) > 0
 }
 
 func publicCredentials(r *http.Request, form url.Values) (*credentials, error) {

@@ -61,9 +61,9 @@ func (a *api) resourceMetadata(c echo.Context) error {
 func (a *api) describeServer() serverMetadata {
 	return serverMetadata{
 		Issuer: a.PublicURL, JWKSURI: a.PublicURL + jwksPath, GrantTypes: grantTypeNames(), ResponseTypes: []string{}, Scopes: a.scopes(),
-		TokenEndpoint: a.PublicURL + tokenPath, TokenAuthMethods: a.authMethodNames(true),
-		RevocationEndpoint: a.PublicURL + revocationPath, RevocationAuthMethods: a.authMethodNames(true),
-		IntrospectionEndpoint: a.PublicURL + introspectionPath, IntrospectionAuthMethods: a.authMethodNames(false),
+		TokenEndpoint: a.PublicURL + tokenPath, TokenAuthMethods: authMethodNames(true),
+		RevocationEndpoint: a.PublicURL + revocationPath, RevocationAuthMethods: authMethodNames(true),
+		IntrospectionEndpoint: a.PublicURL + introspectionPath, IntrospectionAuthMethods: authMethodNames(false),
 		ProtectedResources: []string{a.PublicURL},
 	}
 }

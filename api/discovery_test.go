@@ -213,9 +213,7 @@ func TestListedGrantsAndNoOthersWork(t *testing.T) {
 		"authorization_code": func() answer {
 			return s.oauth("/api/token", actsForAll, "grant_type", "authorization_code", "code", "x")
 		},
-		"urn:ietf:params:oauth:grant-type:token-exchange": func() answer {
-			return s.oauth("/api/token", actsForAll, "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token", "x")
-		},
+		exchangeGrant:        func() answer { return s.exchange("", s.token(acmeMember, acme)) },
 		"Client_Credentials": func() answer { return s.oauth("/api/token", client, "grant_type", "Client_Credentials") },
 	} {
 		t.Run(grant, func(t *testing.T) {
@@ -225,8 +223,8 @@ func TestListedGrantsAndNoOthersWork(t *testing.T) {
 			}
 		})
 	}
-	if n := len(s.discovered(serverDocument).Grants); n != 3 {
-		t.Errorf("%d grants are listed, and 3 tried", n)
+	if n := len(s.discovered(serverDocument).Grants); n != 4 {
+		t.Errorf("%d grants are listed, and 4 tried", n)
 	}
 }
 
@@ -243,7 +241,7 @@ func TestListedAuthenticationAndNoOtherWorks(t *testing.T) {
 		}{
 			"client_secret_basic": {"", basic(client, clientSecret)},
 			"client_secret_post":  {inForm, map[string]string{}},
-			"none":                {"&client_id=client_login", map[string]string{}},
+			"none":                {"&client_id=client_exchange", map[string]string{}},
 			"private_key_jwt":     {assertion, map[string]string{}},
 			"client_secret_jwt":   {assertion + "&client_id=" + client, map[string]string{}},
 			"tls_client_auth":     {"&client_id=" + client, map[string]string{}},
@@ -254,8 +252,8 @@ func TestListedAuthenticationAndNoOtherWorks(t *testing.T) {
 			ask     func(way string) string
 		}{
 			{m.Token, m.TokenAuth, func(way string) string {
-				if way == "none" && login { // the one client without a secret refreshes, and does nothing else
-					return "grant_type=refresh_token&refresh_token=" + s.loggedIn("member@acme.example", "")["refresh_token"].(string)
+				if way == "none" { // a client without a secret does this, and nothing else
+					return "grant_type=" + exchangeGrant + "&subject_token_type=" + accessType + "&subject_token=" + s.token(acmeMember, acme)
 				}
 				return "grant_type=client_credentials"
 			}},

@@ -16,15 +16,16 @@ import (
 // grantType is a way to a token: what grant_type says (RFC 6749, section 4), and who serves it once the client is known.
 type grantType struct {
 	name   string
-	public bool // a client without a secret may use it
+	public string // the one client without a secret that may use it; "": none
 	serve  func(*api, *http.Request, Client, url.Values) (tokenAnswer, error)
 }
 
 // grantTypes is all that the token endpoint knows.
 var grantTypes = []grantType{
-	{"client_credentials", false, (*api).clientCredentials},
-	{"refresh_token", true, (*api).refresh},
-	{"urn:rowpass:grant-type:user", false, (*api).userToken},
+	{"client_credentials", "", (*api).clientCredentials},
+	{"refresh_token", token.ClientLogin, (*api).refresh},
+	{grantExchange, token.ClientExchange, (*api).exchange},
+	{"urn:rowpass:grant-type:user", "", (*api).userToken},
 }
 
 func grantTypeNames() []string {
@@ -39,7 +40,8 @@ func grantTypeNames() []string {
 type tokenAnswer struct {
 	AccessToken      string `json:"access_token"`
 	TokenType        string `json:"token_type"`
-	ExpiresIn        int64  `json:"expires_in"` // seconds
+	ExpiresIn        int64  `json:"expires_in"`                  // seconds
+	IssuedTokenType  string `json:"issued_token_type,omitempty"` // of an exchange
 	RefreshToken     string `json:"refresh_token,omitempty"`
 	RefreshExpiresIn int64  `json:"refresh_expires_in,omitempty"` // seconds
 	Scope            string `json:"scope,omitempty"`
@@ -68,7 +70,7 @@ func (a *api) tokenEndpoint(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := a.authenticate(r, form, grant.public)
+	client, err := a.clientOf(r, form, grant)
 	var answer tokenAnswer
 	if err == nil {
 		answer, err = a.serveGrant(r, grant, client, form)
@@ -78,6 +80,18 @@ func (a *api) tokenEndpoint(c echo.Context) error {
 		return err
 	}
 	return answerToken(c, answer)
+}
+
+// clientOf is who asks. Whoever exchanges a token need not say that it is no client (RFC 8693, section 2.1).
+func (a *api) clientOf(r *http.Request, form url.Values, g grantType) (Client, error) {
+	if g.name == grantExchange && !namesClient(r, form) {
+		form.Set("client_id", g.public)
+	}
+	client, err := a.authenticate(r, form, g.public != "")
+	if err == nil && client.public && client.ID != g.public {
+		return client, refuse("unauthorized_client", "%s is for another grant", client.ID)
+	}
+	return client, err
 }
 
 // serveGrant counts those alone who have proved who they are.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -171,6 +172,7 @@ func basic(id, secret string) map[string]string {
 }
 
 func merge(m map[string]string, name, value string) map[string]string {
-	m[name] = value
-	return m
+	all := map[string]string{name: value}
+	maps.Copy(all, m)
+	return all
 }

@@ -16,7 +16,7 @@ func grantFor(entry db.Entry, client Client) (token.Grant, error) {
 	extra, err := HookClaims(entry.Claims)
 	g := token.Grant{Subject: entry.UserID, ClientID: client.ID, Tenant: entry.TenantID, TTL: client.TokenTTL, Extra: extra}
 	if client.actsFor(entry.TenantID) {
-		g.Actor = client.ID
+		g.Actors = []string{client.ID}
 	}
 	return g, err
 }

@@ -91,7 +91,7 @@ func TestPasswordStartsASession(t *testing.T) {
 			want := token.Claims{Subject: tt.user, Tenant: tt.of, ClientID: token.ClientLogin, SessionID: claims.SessionID, Audience: []string{audience}}
 			got := token.Claims{
 				Subject: claims.Subject, Tenant: claims.Tenant, ClientID: claims.ClientID, SessionID: claims.SessionID, Audience: claims.Audience,
-				Actor: claims.Actor, Scope: claims.Scope,
+				Scope: claims.Scope,
 			}
 			if diff := cmp.Diff(want, got); diff != "" || claims.SessionID == "" {
 				t.Errorf("session %q: %s", claims.SessionID, diff)

@@ -63,7 +63,9 @@ func serviceGrants(service string) []string {
 		"grant select, insert, update, delete on rowpass.denials, rowpass.refresh_families, rowpass.refresh_tokens, rowpass.audit to " + service,
 		"grant execute on function rowpass.limit_time(bigint), rowpass.number_denials(bigint), rowpass.token_claims(text, text), " +
 			"rowpass.is_over(rowpass.refresh_families), rowpass.deny(text, text, timestamptz, timestamptz, text), " +
-			"rowpass.find_users(text, uuid), rowpass.first_user(), rowpass.find_passwords(text, uuid) to " + service,
+			"rowpass.find_users(text, uuid), rowpass.first_user(), rowpass.find_passwords(text, uuid), " +
+			"rowpass.find_identities(text, text, text, uuid) to " + service,
+		"grant select, insert, delete on rowpass.identities to " + service,
 	}
 }
 

@@ -21,13 +21,13 @@ type Claims struct {
 	Role      string    // role as the token has it, not checked against any list; "" where it has none
 	Scope     string    // scope: names with spaces between them (RFC 8693 section 4.2); "" where it has none
 	SessionID string    // sid: the session that it belongs to, which may be ended as a whole; "" where it has none
-	Actor     string    // act.sub: the client that acts for the subject (RFC 8693 section 4.1); "" where it has none
 	Audience  []string  // aud: who may accept it; at least one
 	IssuedAt  time.Time // iat; zero where the token has none
 	NotBefore time.Time // nbf; zero where the token has none
 	Expiry    time.Time // exp: refused from here on, give or take the leeway
 	KeyID     string    // the kid of the key that verified it
 	Provider  string    // whose token it is, as the configuration names it; "" where it is ours
+	Identity  Identity  // whom the provider means; zero where the token is ours
 
 	// JSON is the whole claim set, written again from what was verified as Object.JSON says: one object of at most
 	// 8 KiB and 16 levels, without white space. Whoever reads it finds what the fields above say and nothing else.
@@ -79,23 +79,8 @@ func (c *Claims) readNames(o Object) error {
 	if c.Audience, _, err = o.texts("aud"); err != nil {
 		return invalid("claims: aud is neither a string nor an array of strings")
 	}
-	return c.readActor(o)
-}
-
-// readActor reads act, which only ever has the acting client as its sub where we issued it.
-func (c *Claims) readActor(o Object) error {
-	value := o.find("act")
-	if value == nil {
-		return nil
-	}
-	actor, err := ParseObject(value)
-	if err != nil {
-		return invalid("claims: act is not an object")
-	}
-	if c.Actor, _, err = actor.text("sub"); err != nil || c.Actor == "" {
-		return invalid("claims: act has no sub that is a string")
-	}
-	return nil
+	_, err = delegation(o, "")
+	return err
 }
 
 // readTimes reads the NumericDates of RFC 7519 section 2, which may have fractions.

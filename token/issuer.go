@@ -19,6 +19,8 @@ const (
 	ClientDemo  = "client_demo"  // the demo grant
 	ClientCLI   = "client_cli"   // the command line
 	ClientLogin = "client_login" // a user who logged in with a password
+
+	ClientExchange = "client_exchange" // whoever exchanges a token of its own
 )
 
 // DefaultRole is the Postgres role of a token whose Grant names none.
@@ -62,6 +64,9 @@ func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 // Audience is aud of a Grant that names none.
 func (i *Issuer) Audience() string { return i.cfg.Audience }
 
+// TTL is the life of a Grant that names none.
+func (i *Issuer) TTL() time.Duration { return i.cfg.TTL }
+
 // Grant is what a token is to say. Who may be granted what is decided before.
 type Grant struct {
 	Subject  string        // required
@@ -72,8 +77,8 @@ type Grant struct {
 	TTL      time.Duration // 0: the issuer's; counted in whole seconds
 	Audience []string      // empty: the issuer's
 
-	SessionID string // sid: the session that this token ends with; "": none
-	Actor     string // act: the client that acts for the subject; "": none
+	SessionID string   // sid: the session that this token ends with; "": none
+	Actors    []string // act: who acts for the subject, and before it whom; empty: nobody
 
 	// Extra are further claims, encoded as encoding/json does. A name of ours, in whatever case, is ErrReserved.
 	Extra map[string]any
@@ -123,11 +128,6 @@ type claimSet struct {
 	Actor     *actor `json:"act,omitempty"`
 }
 
-// actor is RFC 8693 section 4.1.
-type actor struct {
-	Subject string `json:"sub"`
-}
-
 // payload encodes the claim set of g. encoding/json escapes the names of Extra, which jwx v2 would not.
 func (i *Issuer) payload(g Grant) ([]byte, error) {
 	if err := g.check(); err != nil {
@@ -151,10 +151,7 @@ func (i *Issuer) claims(g Grant) claimSet {
 		Issuer: i.cfg.Issuer, Subject: g.Subject, Audience: g.Audience, ID: rand.Text(), ClientID: g.ClientID,
 		Expiry: now + int64(cmp.Or(g.TTL, i.cfg.TTL)/time.Second), IssuedAt: now, NotBefore: now,
 		Tenant: g.Tenant, Role: cmp.Or(g.Role, DefaultRole), Scope: g.Scope,
-		SessionID: g.SessionID,
-	}
-	if g.Actor != "" {
-		set.Actor = &actor{g.Actor}
+		SessionID: g.SessionID, Actor: actorOf(g.Actors),
 	}
 	switch len(g.Audience) {
 	case 0:
@@ -173,7 +170,7 @@ func (g Grant) check() error {
 	if slices.Contains(g.Audience, "") {
 		return fmt.Errorf("%w: an audience is empty", ErrGrant)
 	}
-	texts := append([]string{g.Subject, g.ClientID, g.Tenant, g.Scope, g.Role, g.SessionID, g.Actor}, g.Audience...)
+	texts := slices.Concat([]string{g.Subject, g.ClientID, g.Tenant, g.Scope, g.Role, g.SessionID}, g.Actors, g.Audience)
 	for name := range g.Extra {
 		if isReserved(name) {
 			return fmt.Errorf("extra claim %q: %w", name, ErrReserved)

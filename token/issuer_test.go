@@ -52,7 +52,7 @@ func TestIssue(t *testing.T) {
 		{"for another audience", token.Grant{Audience: []string{"x"}}, map[string]any{"aud": "x"}},
 		{"for two audiences", token.Grant{Audience: []string{audience, "x"}}, map[string]any{"aud": []any{audience, "x"}}},
 		{"in a session", token.Grant{SessionID: "s1"}, map[string]any{"sid": "s1"}},
-		{"by a client that acts for the subject", token.Grant{Actor: "c1"}, map[string]any{"act": map[string]any{"sub": "c1"}}},
+		{"by a client that acts for the subject", token.Grant{Actors: []string{"c1"}}, map[string]any{"act": map[string]any{"sub": "c1"}}},
 		{"with claims of one's own", token.Grant{Extra: map[string]any{"plan": "pro", "o": map[string]any{"id": 7}}},
 			map[string]any{"plan": "pro", "o": map[string]any{"id": 7.0}}},
 	} {
@@ -123,7 +123,7 @@ func TestIssueRefuses(t *testing.T) {
 		{"an empty audience", token.Grant{Subject: "u1", ClientID: "c1", Audience: []string{audience, ""}}, "audience is empty"},
 		{"a subject that is not UTF-8", token.Grant{Subject: "u\xff", ClientID: "c1"}, "UTF-8"},
 		{"a session with NUL", token.Grant{Subject: "u1", ClientID: "c1", SessionID: "s\x00"}, "NUL"},
-		{"an actor that is not UTF-8", token.Grant{Subject: "u1", ClientID: "c1", Actor: "c\xff"}, "UTF-8"},
+		{"an actor that is not UTF-8", token.Grant{Subject: "u1", ClientID: "c1", Actors: []string{"c\xff"}}, "UTF-8"},
 		{"a tenant with NUL", token.Grant{Subject: "u1", ClientID: "c1", Tenant: "t\x00"}, "NUL"},
 		{"an extra name that is not UTF-8", token.Grant{Subject: "u1", ClientID: "c1", Extra: map[string]any{"a\xff": 1}}, "UTF-8"},
 		{"an extra claim that has no JSON", token.Grant{Subject: "u1", ClientID: "c1", Extra: map[string]any{"a": make(chan int)}}, "chan int"},

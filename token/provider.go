@@ -37,6 +37,9 @@ type Provider struct {
 	Required          []Path    // claims that must be there
 	Refused           []Refused // values that must not
 	IDTokens          bool      // ID tokens are taken, since the provider has no others that could be verified
+	Match             Match     // which user of ours its user is, for an exchange
+	Email             Path      // the user's e-mail address, for MatchEmail
+	EmailVerified     Path      // whether the provider has verified it, likewise
 	Keys              KeySource
 }
 
@@ -208,6 +211,7 @@ func (p *Provider) finish(c *Claims, o Object) *fault {
 	subject, _, _ := o.first(p.Subject)
 	c.Subject = p.Prefix + subject
 	c.Tenant, _, _ = o.first(p.Tenant)
+	c.Identity = p.identity(o, subject)
 	var err error
 	if c.JSON, err = withMapping(o.JSON(), c.Subject, c.Tenant); err != nil {
 		return &fault{err: err}

@@ -54,7 +54,7 @@ func (p *program) auditCommand() *cobra.Command {
 }
 
 // eventNames are the kinds of event that rowpass records.
-var eventNames = []string{"issue", "refuse", "refresh", "revoke", "rotate", "login", "logout"}
+var eventNames = []string{"issue", "refuse", "refresh", "revoke", "rotate", "login", "logout", "exchange", "link", "unlink"}
 
 func writeEventTable(to io.Writer, events []db.Event) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)

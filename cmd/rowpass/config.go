@@ -80,6 +80,14 @@ type ProviderConfig struct {
 	// SharedSubjects leaves subjects as they are. Default false: they are sealed as name|sub, so that no provider's user is
 	// another's, or one of ours.
 	SharedSubjects bool `mapstructure:"shared_subjects"`
+	// Users says which user of ours its user is, where POST /api/token exchanges its tokens for ours: linked, those of rowpass
+	// users link; email, the same or else who has the e-mail address that it has verified; subject, whose id its subject is.
+	// Default none: they are not exchanged.
+	Users string `mapstructure:"users"`
+	// EmailClaim and EmailVerifiedClaim lead to the address, and to whether it is verified, for Users email. Default email and
+	// email_verified. Claims that users can write make them anybody.
+	EmailClaim         []string `mapstructure:"email_claim"`
+	EmailVerifiedClaim []string `mapstructure:"email_verified_claim"`
 	// Required are claims that must be there.
 	Required []string `mapstructure:"required"`
 	// Refused are values of claims by which a token isn't taken, as claim=value.

@@ -41,7 +41,7 @@ func (l *loader) checkClient(name string, c ClientConfig) {
 	if !clientID.MatchString(c.ID) {
 		l.refuse(name+".id", "%q: client_ and letters, digits, _ or - are needed, such as client_reports", c.ID)
 	}
-	if slices.Contains([]string{token.ClientDemo, token.ClientCLI, token.ClientLogin}, c.ID) {
+	if slices.Contains([]string{token.ClientDemo, token.ClientCLI, token.ClientLogin, token.ClientExchange}, c.ID) {
 		l.refuse(name+".id", "%q: rowpass itself is known by this one: give another", c.ID)
 	}
 	if !sha256Hex.MatchString(c.SecretSHA256) {

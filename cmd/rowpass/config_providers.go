@@ -37,7 +37,7 @@ func (l *loader) checkProviders(c Config) {
 }
 
 func (l *loader) checkProvider(key string, p ProviderConfig) {
-	for _, name := range []string{".name", ".preset", ".refused", ".issuers", ".role"} {
+	for _, name := range []string{".name", ".preset", ".refused", ".issuers", ".role", ".users"} {
 		if l.places[key+name] == "" {
 			l.places[key+name] = l.places[key]
 		}
@@ -54,6 +54,9 @@ func (l *loader) checkProvider(key string, p ProviderConfig) {
 	}
 	if !slices.Contains([]string{"", "authenticated", "anonymous"}, p.Role) {
 		l.refuse(key+".role", "%q: allowed are authenticated, anonymous", p.Role)
+	}
+	if p.Users != "" && p.Users != "none" && !slices.Contains(token.Matches(), token.Match(p.Users)) {
+		l.refuse(key+".users", "%q: allowed are none, linked, email, subject", p.Users)
 	}
 	for _, rule := range p.Refused {
 		if name, value, ok := strings.Cut(rule, "="); !ok || name == "" || value == "" {
@@ -93,7 +96,22 @@ func (p ProviderConfig) provider(source token.KeySource) token.Provider {
 		Role: cmp.Or(t.Role, token.DefaultRole), Subject: pathsOr(p.SubjectClaim, preset.SubjectClaims), Prefix: prefix,
 		Tenant: pathsOr(p.TenantClaim, preset.TenantClaims), Tenants: t.Tenants, Required: requiredClaims(p, preset),
 		Refused: refusedClaims(p, preset), IDTokens: preset.IDTokens, Keys: source,
+		Match: p.match(), Email: pathOr(p.EmailClaim, "email"), EmailVerified: pathOr(p.EmailVerifiedClaim, "email_verified"),
 	}
+}
+
+func (p ProviderConfig) match() token.Match {
+	if p.Users == "none" {
+		return token.MatchNone
+	}
+	return token.Match(p.Users)
+}
+
+func pathOr(configured []string, name string) token.Path {
+	if len(configured) > 0 {
+		return configured
+	}
+	return token.Path{name}
 }
 
 // pathsOr is the configured path, or else the preset's.

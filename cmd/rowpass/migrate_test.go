@@ -34,13 +34,14 @@ func TestOfTenInstancesThatMigrateAtOnceOneApplies(t *testing.T) {
 		}
 		said[e.stdout]++
 	}
-	const applied = "auth       00001_roles.sql      applied\n" +
-		"auth       00002_seal.sql       applied\n" +
-		"auth       00003_session.sql    applied\n" +
-		"auth       00004_issuer.sql     applied\n" +
-		"auth       00005_providers.sql  applied\n" +
-		"directory  00001_directory.sql  applied\n" +
-		"directory  00002_logins.sql     applied\n"
+	const applied = "auth       00001_roles.sql       applied\n" +
+		"auth       00002_seal.sql        applied\n" +
+		"auth       00003_session.sql     applied\n" +
+		"auth       00004_issuer.sql      applied\n" +
+		"auth       00005_providers.sql   applied\n" +
+		"directory  00001_directory.sql   applied\n" +
+		"directory  00002_logins.sql      applied\n" +
+		"directory  00003_identities.sql  applied\n"
 	if diff := cmp.Diff(map[string]int{applied: 1, "nothing to do\n": 9}, said); diff != "" {
 		t.Error(diff)
 	}

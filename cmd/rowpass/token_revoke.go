@@ -65,7 +65,7 @@ var tokenID = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 
 // knowsClient says whether tokens can have this client_id.
 func (c Config) knowsClient(id string) bool {
-	return slices.Contains([]string{token.ClientDemo, token.ClientCLI, token.ClientLogin}, id) ||
+	return slices.Contains([]string{token.ClientDemo, token.ClientCLI, token.ClientLogin, token.ClientExchange}, id) ||
 		slices.ContainsFunc(c.Clients, func(client ClientConfig) bool { return client.ID == id })
 }
 

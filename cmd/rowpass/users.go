@@ -10,7 +10,8 @@ import (
 )
 
 func (p *program) usersCommand() *cobra.Command {
-	return group("users", "Make and list users, and give them passwords", p.createUserCommand(), p.listUsersCommand(), p.setPasswordCommand())
+	return group("users", "Make and list users, give them passwords, and link them with users of providers", p.createUserCommand(), p.listUsersCommand(), p.setPasswordCommand(),
+		p.linkUserCommand(), p.unlinkUserCommand(), p.listLinksCommand())
 }
 
 func (p *program) createUserCommand() *cobra.Command {
