@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -152,8 +153,16 @@ func badTokens(now time.Time) func() string {
 	}
 }
 
+// liveBytes is what is in use once the garbage is gone.
+func liveBytes() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc) //nolint:gosec // no heap is that large
+}
+
 // BenchmarkBadTokens: limit is the bare ECDSA verification; each token is another one, and bad. How often they make rowpass ask
-// the provider is counted: once when its keys were never fetched, and once for all of them.
+// the provider is counted: once when its keys were never fetched, and once for all of them. So is the memory that they leave in use.
 func BenchmarkBadTokens(b *testing.B) {
 	c := newClock()
 	p := newIDP(b, c.Now)
@@ -165,13 +174,15 @@ func BenchmarkBadTokens(b *testing.B) {
 	}))(b)
 	must(verifier.Verify(b.Context(), p.token(nil)))(b)
 	c.advance(31 * time.Second)
-	next := badTokens(c.Now())
+	next, before := badTokens(c.Now()), liveBytes()
 	sideBySide(b, 20, bareVerification(b), func() {
 		if _, err := verifier.Verify(context.Background(), next()); err == nil {
 			b.Fatal("a bad token was accepted")
 		}
 	})
 	b.ReportMetric(float64(p.fetches.Load()), "fetches")
+	b.ReportMetric(float64(liveBytes()-before)/1024, "KiB-kept")
+	runtime.KeepAlive(verifier)
 	if n := p.fetches.Load(); n != 2 {
 		b.Errorf("%d fetches, want 2", n)
 	}

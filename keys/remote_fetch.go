@@ -54,10 +54,11 @@ func (r *Remote) Renew(ctx context.Context) bool {
 	defer release()
 	h, now := *r.held.Load(), r.cfg.Now()
 	switch {
+	case r.held.Load() != before: // a fetch has ended while this one waited
 	case h.mayRenew(now):
 		h.renewed = now
 		r.try(context.WithoutCancel(ctx), h)
-	case r.held.Load() == before: // else a fetch has ended while this one waited
+	default:
 		r.suppressed.Add(1)
 	}
 	return within(renewEvery, r.held.Load().changed, r.cfg.Now())
