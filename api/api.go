@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -45,8 +46,9 @@ type api struct {
 	Config
 	clients  map[string]Client
 	limiters limiters
-	path     string // PublicURL's, where it has one: what our own addresses begin with
-	metadata string // where a 401 points to
+	path     string       // PublicURL's, where it has one: what our own addresses begin with
+	metadata string       // where a 401 points to
+	promised atomic.Int64 // for how long, in nanoseconds, tokens of providers were promised to live
 }
 
 // New is the public listener's handler.

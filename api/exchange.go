@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -25,7 +26,8 @@ const (
 
 // exchange gives a token of ours for one that was issued to the same user: by a provider, whose user is then one of the
 // directory, or by us, for less than it was good for. It gets no more than the user has here and the client may ask for, it
-// ends when the other does at the latest, and a client that proves who it is stands in it as the actor.
+// ends when the other does at the latest, and is void when the other is. A client that proves who it is stands in it as the
+// actor.
 func (a *api) exchange(r *http.Request, client Client, form url.Values) (tokenAnswer, error) {
 	if err := checkExchange(form); err != nil {
 		return tokenAnswer{}, err
@@ -34,11 +36,18 @@ func (a *api) exchange(r *http.Request, client Client, form url.Values) (tokenAn
 	if err != nil {
 		return tokenAnswer{}, subjectFault(r, err)
 	}
+	attribute(r, "subject_token", subject.Subject)
+	if err := a.promise(r, subject); err != nil {
+		return tokenAnswer{}, err
+	}
 	g, err := a.exchanged(r, subject, client, form)
 	if err != nil {
 		return tokenAnswer{}, err
 	}
 	raw, issued, err := a.sign(r, g)
+	if errors.Is(err, token.ErrGrant) && len(g.Extra) == 0 {
+		return tokenAnswer{}, refuse("invalid_request", "subject_token: what it says of sessions, tenants or actors is too long for a token of ours")
+	}
 	if err != nil {
 		return tokenAnswer{}, err
 	}
@@ -51,10 +60,13 @@ func (a *api) exchange(r *http.Request, client Client, form url.Values) (tokenAn
 // exchanged is what the new token may say.
 func (a *api) exchanged(r *http.Request, subject *token.Claims, client Client, form url.Values) (g token.Grant, err error) {
 	left := subject.Expiry.Sub(a.Now()).Truncate(time.Second)
-	if left < time.Second {
+	switch {
+	case left < time.Second:
 		return g, refuse("invalid_request", "subject_token: it is out of date")
+	case len(subject.Origins) == token.MaxOrigins:
+		return g, refuse("invalid_request", "subject_token: it was exchanged %d times, which is enough", token.MaxOrigins)
 	}
-	actors, err := a.actors(subject, client)
+	d, err := delegationTo(subject, client, a.PublicURL)
 	if err != nil {
 		return g, err
 	}
@@ -66,6 +78,9 @@ func (a *api) exchanged(r *http.Request, subject *token.Claims, client Client, f
 	if err != nil {
 		return g, err
 	}
+	if client.public && subject.Provider == "" {
+		client = Client{ID: subject.ClientID, public: true} // whose token it is stays as it was
+	}
 	entry, err := a.userOf(r, subject, client, form.Get("tenant"))
 	if err != nil {
 		return g, err
@@ -73,9 +88,27 @@ func (a *api) exchanged(r *http.Request, subject *token.Claims, client Client, f
 	if g, err = grantFor(entry, client); err != nil {
 		return g, err
 	}
-	g.Actors, g.Scope, g.Audience, g.SessionID = actors, scope, audience, subject.SessionID
+	g.Actors, g.Scope, g.Audience, g.SessionID, g.Origins = d.Actors, scope, audience, subject.SessionID, subject.Lineage()
 	g.TTL = min(cmp.Or(g.TTL, a.Issuer.TTL()), left)
-	return g, nil
+	g.Extra, err = kept(subject, g.Extra, d.MayAct)
+	return g, err
+}
+
+// kept are the further claims of the new token: those that a token of ours had, with what the owner's function says now over
+// them, and who may act.
+func kept(subject *token.Claims, hook map[string]any, may *token.Party) (map[string]any, error) {
+	extra := map[string]any{}
+	if subject.Provider == "" {
+		var err error
+		if extra, err = subject.Extra(); err != nil {
+			return nil, err
+		}
+	}
+	maps.Copy(extra, hook)
+	if may != nil {
+		extra["may_act"] = map[string]string{"sub": may.Subject, "iss": may.Issuer}
+	}
+	return extra, nil
 }
 
 // checkExchange refuses what this service does not do, rather than doing something else (RFC 8693, section 2.1).
@@ -101,27 +134,26 @@ func subjectFault(r *http.Request, err error) error {
 	return refuse("invalid_request", "subject_token: %s", token.Describe(err))
 }
 
-// actors are the client, where it has proved who it is, and those who acted before. Where the token says who may act for its
-// subject, others may not (RFC 8693, section 4.4).
-func (a *api) actors(subject *token.Claims, client Client) ([]string, error) {
+// delegationTo is who acts from now on: the client, where it has proved who it is, and those who acted before. Where the token
+// says who may act for its subject, nobody else gets one for it (RFC 8693, section 4.4).
+func delegationTo(subject *token.Claims, client Client, issuer string) (token.Delegation, error) {
 	d, err := subject.Delegation()
 	if err != nil {
-		return nil, refuse("invalid_request", "subject_token: %s", token.Describe(err))
+		return d, refuse("invalid_request", "subject_token: %s", token.Describe(err))
+	}
+	if d.MayAct != nil && d.MayAct.Issuer == "" {
+		d.MayAct.Issuer = subject.Issuer
 	}
 	switch {
+	case d.MayAct != nil && (client.public || *d.MayAct != token.Party{Issuer: issuer, Subject: client.ID}):
+		return d, refuse("invalid_request", "subject_token: its may_act names somebody else: it has to be the client's id as sub, and %s as iss", issuer)
 	case client.public:
-		return d.Actors, nil
+		return d, nil
 	case len(d.Actors) == token.MaxActors:
-		return nil, refuse("invalid_request", "subject_token: it was exchanged too often: its act names %d actors", token.MaxActors)
+		return d, refuse("invalid_request", "subject_token: its act names %d actors, and no more fit", token.MaxActors)
 	}
-	issuer := subject.Issuer
-	if d.MayAct != nil && d.MayAct.Issuer != "" {
-		issuer = d.MayAct.Issuer
-	}
-	if d.MayAct != nil && (d.MayAct.Subject != client.ID || issuer != a.PublicURL) {
-		return nil, refuse("invalid_request", "subject_token: its may_act names somebody else")
-	}
-	return append([]string{client.ID}, d.Actors...), nil
+	d.Actors = append([]string{client.ID}, d.Actors...)
+	return d, nil
 }
 
 // exchangedScope is what was asked for of what both the token has and the client may have. A client without a secret may have
@@ -172,9 +204,18 @@ func (a *api) userOf(r *http.Request, subject *token.Claims, client Client, tena
 	case errors.Is(err, db.ErrAmbiguous):
 		return entry, refuse("invalid_request", "subject_token: its user is here in more than one tenant: name the tenant")
 	case errors.Is(err, db.ErrNotFound), errors.Is(err, db.ErrInvalid), err == nil && tenant != "" && !sameUUID(tenant, entry.TenantID):
-		return db.Entry{}, refuse("invalid_request", "subject_token: its user is no user of ours, or not in that tenant")
+		return db.Entry{}, errStranger(subject, tenant)
 	}
 	return entry, err
+}
+
+// errStranger doesn't tell the client which of its reasons holds: the log and the audit know whom it is about.
+func errStranger(subject *token.Claims, tenant string) error {
+	detail := "subject_token: its user is no user of ours, or not in that tenant"
+	if subject.Identity.Match == token.MatchEmail && tenant == "" {
+		detail = "subject_token: its user is not linked with one of ours yet: name the tenant, in which it is looked for by its verified e-mail address"
+	}
+	return &oauthError{code: "invalid_request", detail: detail, about: subject.Subject + " is not linked, or not there"}
 }
 
 // userByID looks up an id and nothing else: a subject that looks like an e-mail address is none.

@@ -118,7 +118,7 @@ func (a *api) recordRefusal(r *http.Request, client Client, err error) {
 	reason := problemOf(err).code
 	var oauth *oauthError
 	if errors.As(err, &oauth) {
-		reason = oauth.code
+		reason = strings.TrimSuffix(oauth.code+": "+oauth.about, ": ")
 	}
 	a.audit(r, db.Event{Name: "refuse", Outcome: outcomeRefused, ClientID: client.ID, Tenant: client.Tenant, Reason: reason})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -62,24 +63,38 @@ func readLogout(r *http.Request) (everywhere bool, err error) {
 	return asked.Everywhere, err
 }
 
-// endSession ends the session, where the token belongs to one, and the token, in one transaction.
+// endSession ends what sessionOf says, in one transaction.
 func (a *api) endSession(r *http.Request, claims *token.Claims) error {
+	return a.deny(r.Context(), sessionOf(claims)...)
+}
+
+// sessionOf is the token, the session that it belongs to, if any, and the tokens that it was exchanged for.
+func sessionOf(claims *token.Claims) []db.Denial {
 	denials := []db.Denial{denialOf(claims)}
 	if claims.SessionID != "" {
 		denials = append(denials, db.Denial{Kind: db.DenySession, Value: claims.SessionID, Reason: "logout"})
 	}
-	return a.deny(r.Context(), denials...)
+	for _, o := range claims.Origins {
+		denials = append(denials, db.Denial{Kind: db.DenyID, Value: o.ID, Reason: "logout"})
+	}
+	return denials
 }
 
 // endSessions goes by the database's clock, which dates the sessions, and by ours, which dates the tokens. Its second step
-// repeats the first for this instance, which would only hear of it.
+// repeats the first for this instance, which would only hear of it. Whoever the token was exchanged for is the same person.
 func (a *api) endSessions(r *http.Request, claims *token.Claims) error {
 	if err := a.State.EndSessions(r.Context(), claims.Subject); err != nil {
 		return err
 	}
-	return a.deny(r.Context(), denialOf(claims), db.Denial{
-		Kind: db.DenySubject, Value: claims.Subject, IssuedBefore: a.Now(), Reason: "logout everywhere",
-	})
+	denials := append(sessionOf(claims), everywhere(claims.Subject, a.Now()))
+	for _, o := range claims.Origins {
+		denials = append(denials, everywhere(o.Subject, a.Now()))
+	}
+	return a.deny(r.Context(), denials...)
+}
+
+func everywhere(subject string, now time.Time) db.Denial {
+	return db.Denial{Kind: db.DenySubject, Value: subject, IssuedBefore: now, Reason: "logout everywhere"}
 }
 
 // denialOf is of one token, for as long as anybody would take it.

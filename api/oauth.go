@@ -17,10 +17,16 @@ import (
 type oauthError struct {
 	code   string
 	detail string
-	basic  bool // the client came by HTTP Basic, so the challenge names that
+	basic  bool   // the client came by HTTP Basic, so the challenge names that
+	about  string // what the log and the audit are told beside it; "": nothing
 }
 
-func (e *oauthError) Error() string { return e.code + ": " + e.detail }
+func (e *oauthError) Error() string {
+	if e.about != "" {
+		return e.code + ": " + e.detail + " (" + e.about + ")"
+	}
+	return e.code + ": " + e.detail
+}
 
 // refuse makes an oauthError. Its arguments must be as safe to show as its format.
 func refuse(code, format string, args ...any) error {

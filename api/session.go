@@ -43,6 +43,9 @@ func (a *api) claims(r *http.Request) (*token.Claims, error) {
 	if claims.Role != authenticated && (claims.Role != anonymous || claims.Provider == "") {
 		return nil, fmt.Errorf("%w: a token's role must be authenticated", errRole)
 	}
+	if err := a.promise(r, claims); err != nil {
+		return nil, err
+	}
 	if r.ContentLength != 0 {
 		r.Body = &watched{r.Body, func() error { return a.stillHolds(r) }}
 	}

@@ -20,7 +20,7 @@ func (p Preset) Check(t Terms) []string {
 	} {
 		all = append(all, problem...)
 	}
-	return all
+	return inWords(all)
 }
 
 // Advise says what of t is better written otherwise, although it is safe to serve. Its sentences are like those of Check.

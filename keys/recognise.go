@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -150,6 +151,10 @@ func (r *Recognised) settle() {
 		if err == nil && a.isPrivate() && !slices.Contains(r.AllowPrivate, a.hostPort()) {
 			r.AllowPrivate = append(r.AllowPrivate, a.hostPort())
 		}
+	}
+	if a, err := parseAddress(cmp.Or(r.JWKSURL, r.DiscoveryURL)); err == nil && a.plain && !a.isLoopback() {
+		r.Hints = append(r.Hints, "allow_private: the keys of tokens come from "+a.hostPort()+" over http, unencrypted: whoever is on the way can put in keys of "+
+			"their own, and be any user. Keep this only if nobody else is in that network; https is better")
 	}
 	if r.From == FromToken && len(r.AllowPrivate) > 0 {
 		r.Hints = append(r.Hints, "allow_private: the token alone says that its keys are on a host of your own network: keep this only if they are")

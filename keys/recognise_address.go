@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"rowpass/outbound"
 )
 
 // address is a URL that may be fetched, in the one spelling that patterns are compared with.
@@ -25,8 +27,8 @@ var (
 	errFragment    = errors.New("there is a # in it: leave it out, with what follows")
 	errHost        = errors.New("its host is neither a name, in ASCII letters, nor an IP address")
 	errDots        = errors.New("there is . or .. as a part of its path: write the path without")
-	errPlain       = errors.New("it is http, which anybody on the way can change: give the https address. A host of your own network that has none goes into " +
-		"the configuration by hand, as jwks_url and in allow_private")
+	errPlain       = errors.New("it is http, which anybody on the way can change: give the https address. A host of your own network that has none, and a name as " +
+		"public ones are, goes into the configuration by hand, as jwks_url and in allow_private")
 )
 
 var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
@@ -102,15 +104,31 @@ func (a address) isLoopback() bool {
 // isPrivate says whether it can be seen from the address that no Remote asks it unless it is allowed by name.
 func (a address) isPrivate() bool {
 	at, err := netip.ParseAddr(a.host)
-	return a.isLoopback() || err == nil && !isPublic(at)
+	return a.isLoopback() || err == nil && !outbound.IsPublic(at) || err != nil && a.isInternal()
 }
 
-// checkPlain lets http through on the own machine alone.
+// isInternal says whether host is a name that no public DNS has: one of Docker's or Kubernetes', or of one's own network (RFC 6762,
+// RFC 8375, and .internal, which ICANN reserved).
+func (a address) isInternal() bool {
+	return !strings.Contains(a.host, ".") || slices.ContainsFunc([]string{".local", ".internal", ".home.arpa", ".svc"}, func(end string) bool {
+		return strings.HasSuffix(a.host, end)
+	})
+}
+
+// checkPlain lets http through in one's own network alone, and not to where a cloud tells machines their secrets (169.254.169.254).
 func (a address) checkPlain() error {
-	if a.plain && !a.isLoopback() {
+	at, _ := netip.ParseAddr(a.host)
+	if a.plain && (!a.isPrivate() || at.Unmap().IsLinkLocalUnicast()) {
 		return errPlain
 	}
 	return nil
+}
+
+// isBare says whether nothing but the host can tell whose address it is.
+func (a address) isBare() bool {
+	_, rest, _ := strings.Cut(a.text, "://")
+	_, path, _ := strings.Cut(rest, "/")
+	return slices.Contains([]string{"", ".well-known/jwks.json", ".well-known/jwks"}, path)
 }
 
 // issuer is the text that an iss of this address most likely has: with the slash at the end, if there was one.

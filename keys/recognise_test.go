@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"encoding/base64"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -213,7 +214,11 @@ func TestRecogniseRefuses(t *testing.T) {
 		"https://evil.example/#.auth0.com/.well-known/jwks.json":             "#",
 		"https://evil.example/jwks.json#":                                    "#",
 		"http://id.example.org/.well-known/jwks.json":                        "https",
-		"http://keycloak:8080/realms/dev/protocol/openid-connect/certs":      "allow_private",
+		"http://sso.example.com/realms/dev/protocol/openid-connect/certs":    "allow_private",
+		"http://8.8.8.8/realms/dev/protocol/openid-connect/certs":            "allow_private",
+		"http://169.254.169.254/realms/dev":                                  "https",
+		"http://[::ffff:169.254.169.254]/realms/dev":                         "https",
+		"http://internal.example.com/realms/dev":                             "https",
 		"http://127.0.0.1.evil.example/.well-known/jwks.json":                "https",
 		"http://localhost.evil.example/.well-known/jwks.json":                "https",
 		"https://127.1/.well-known/jwks.json":                                "neither a name",
@@ -272,9 +277,19 @@ func TestPrivateHostsMustBeAllowedByName(t *testing.T) {
 		"https://10.0.0.7/realms/dev":                                    {"10.0.0.7"},
 		"https://[fd00::1]:8443/realms/dev":                              {"[fd00::1]:8443"},
 		"https://sso.example.com/realms/dev":                             nil,
+		"http://keycloak:8080/realms/acme":                               {"keycloak:8080"},
+		"https://keycloak:8443/realms/acme":                              {"keycloak:8443"},
+		"http://10.1.2.3:8080/realms/acme/protocol/openid-connect/certs": {"10.1.2.3:8080"},
+		"http://keycloak.auth.svc/realms/acme":                           {"keycloak.auth.svc"},
+		"http://sso.acme.internal/.well-known/jwks.json":                 {"sso.acme.internal"},
 	} {
-		if r := recognised(t, paste); !slices.Equal(r.AllowPrivate, want) {
-			t.Errorf("%s allows %q, want %q", paste, r.AllowPrivate, want)
+		r := recognised(t, paste)
+		if !slices.Equal(r.AllowPrivate, want) || r.JWKSURL == "" || !slices.Contains(r.Issuers, strings.TrimSuffix(paste, "/protocol/openid-connect/certs")) && r.Preset.ID == "keycloak" {
+			t.Errorf("%s allows %q, want %q, for %q at %s", paste, r.AllowPrivate, want, r.Issuers, r.JWKSURL)
+		}
+		leaves := strings.HasPrefix(paste, "http://") && !strings.Contains(paste, "127.0.0.1") && !strings.Contains(paste, "localhost")
+		if warned := strings.Contains(strings.Join(r.Hints, "\n"), "over http, unencrypted"); warned != leaves {
+			t.Errorf("%s has hints %q", paste, r.Hints)
 		}
 	}
 }
@@ -304,8 +319,7 @@ func holdsTogether(t *testing.T, r keys.Recognised) {
 		if err != nil || at != "" && (u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http") {
 			t.Errorf("%q is no address to ask", at)
 		}
-		if local := u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost") || strings.HasPrefix(u.Hostname(), "127.") ||
-			strings.Contains(u.Hostname(), ":"); at != "" && u.Scheme == "http" && !local {
+		if at != "" && u.Scheme == "http" && (!slices.Contains(r.AllowPrivate, u.Host) || !ofOwnNetwork(u.Hostname())) {
 			t.Errorf("%q is http", at)
 		}
 		if r.Sure && at != "" && !ofVendor(u.Host) {
@@ -318,6 +332,13 @@ func holdsTogether(t *testing.T, r keys.Recognised) {
 	if r.Preset.SharedKeys && len(r.Audience) == 0 && !slices.Contains(missingKeys(r), "audience") {
 		t.Errorf("%s has a shared key set and no audience, and misses only %q", r.Preset.Name, r.Missing)
 	}
+}
+
+// ofOwnNetwork says whether a host has no public name; a public IP address is nobody's that AllowPrivate names.
+func ofOwnNetwork(host string) bool {
+	_, err := netip.ParseAddr(host)
+	end := host[strings.LastIndexByte(host, '.')+1:]
+	return err == nil || end == host || slices.Contains([]string{"localhost", "local", "internal", "svc"}, end) || strings.HasSuffix(host, ".home.arpa")
 }
 
 func ofVendor(host string) bool {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -237,13 +238,44 @@ func (r *Recognised) addSample(s sample, p *row) {
 	if azp := textsOf(s.claims, "azp"); p.AuthorizedParty && len(azp) == 1 && azp[0] != "" && isPrintable(azp[0]) {
 		r.AuthorizedParties = azp
 	}
-	if aud := s.audience(p); len(aud) > 0 && (p.Audience.Kind != AudienceFixed || len(r.Audience) == 0) {
+	looks := s.looksLikeIDToken(p)
+	if aud := s.audience(p); looks == "" && len(aud) > 0 && (p.Audience.Kind != AudienceFixed || len(r.Audience) == 0) {
 		r.Audience = aud
 	}
 	if len(r.Audience) > 1 {
 		r.Hints = append(r.Hints, "audience: the token is for several: keep "+p.Audience.Means)
 	}
 	r.Hints = append(r.Hints, s.refusals(p)...)
+	if looks != "" {
+		r.Hints = append(r.Hints, "audience: this "+looks+". It says to an application who signed in, and its aud, that application, was left out: give an access "+
+			"token, whose aud is yours")
+	}
+}
+
+// auth0Client is the form of an application's ID at Auth0. An API's identifier is chosen by a person, a URL as a rule.
+var auth0Client = regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
+
+// looksLikeIDToken says so of a token whose aud is no API, "" where it doesn't. What a verifier tells ID tokens by (OpenID Connect Core,
+// sections 2 and 3.3.2.11) is optional, and Auth0's applications with a server leave it out: theirs have an application for aud and
+// nothing that access tokens are for.
+func (s sample) looksLikeIDToken(p *row) string {
+	if p.IDTokens {
+		return ""
+	}
+	for _, claim := range []string{"nonce", "at_hash", "c_hash"} {
+		if s.claims[claim] != nil {
+			return "is an ID token, by its " + claim
+		}
+	}
+	aud := textsOf(s.claims, "aud")
+	isAPI := slices.ContainsFunc(aud, func(text string) bool { return !auth0Client.MatchString(text) })
+	for _, claim := range []string{"scope", "azp", "client_id", "gty", "permissions"} {
+		isAPI = isAPI || s.claims[claim] != nil
+	}
+	if p.ID != "auth0" || len(aud) == 0 || isAPI {
+		return ""
+	}
+	return "looks like an ID token, whose aud is an application's ID and which has no scope"
 }
 
 // audience leaves out values that don't say for whom the token is.
@@ -272,14 +304,6 @@ func (s sample) refusals(p *row) []string {
 			if slices.Contains(p.Refused[claim], value) {
 				all = append(all, fmt.Sprintf("refused: the %s of this token is %s, so it would be refused", claim, value))
 			}
-		}
-	}
-	if p.IDTokens {
-		return all
-	}
-	for _, claim := range []string{"nonce", "at_hash", "c_hash"} { // OpenID Connect Core sections 2 and 3.3.2.11
-		if s.claims[claim] != nil {
-			return append(all, "audience: this is an ID token, which says to the application who signed in: give an access token, whose aud is another")
 		}
 	}
 	return all

@@ -2,26 +2,21 @@ package keys
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
+
+	"rowpass/outbound"
 )
 
-const (
-	maxAnswerHeader = 64 << 10 // bytes
-	maxETag         = 512
-)
+const maxETag = 512 // bytes
 
 // fetcher asks strangers' servers, and none of ours unless it is allowed by name.
 type fetcher struct {
 	client *http.Client
-	allow  allowed
+	allow  outbound.Hosts
 }
 
 // answer is a document, or that it is the same as the one with the ETag that was sent.
@@ -48,44 +43,21 @@ type refusedError struct {
 func (e *refusedError) Error() string { return e.text }
 
 func newFetcher(allow []string) (fetcher, error) {
-	a, err := newAllowed(allow)
+	hosts, err := outbound.Allow(allow)
 	if err != nil {
 		return fetcher{}, err
 	}
-	transport := &http.Transport{
-		DialContext:            a.dial,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		DisableKeepAlives:      true, // fetches are rare, and each looks its name up again
-		MaxResponseHeaderBytes: maxAnswerHeader,
-	}
-	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return fetcher{client: &http.Client{Transport: transport, CheckRedirect: stay}, allow: a}, nil
+	client := hosts.Client()
+	client.Transport.(*http.Transport).DisableKeepAlives = true // fetches are rare, and each looks its name up again
+	return fetcher{client: client, allow: hosts}, nil
 }
 
-// check looks at an address before it is asked. Where its name leads to is looked at when it is dialled.
+// check looks at an address before it is asked.
 func (f fetcher) check(address string) error {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
-		return errors.New("its address is no URL: give one that begins with https://")
-	}
-	switch {
-	case u.User != nil:
-		return errors.New("its address has a user or a password in it: key sets are public, leave that out")
-	case u.Fragment != "":
-		return errors.New("its address has a # in it: leave out what follows")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return fmt.Errorf("its address begins with %.20q: give one that begins with https://", u.Scheme)
-	case u.Scheme == "http" && !f.allow.has(u.Hostname(), port(u)):
-		return fmt.Errorf("its address is not https, so anybody on the way could give other keys: name %s in allow_private if that is your own network", u.Host)
+	if err := f.allow.Check(address, "give other keys"); err != nil {
+		return fmt.Errorf("its address %w", err)
 	}
 	return nil
-}
-
-func port(u *url.URL) string {
-	if p := u.Port(); p != "" {
-		return p
-	}
-	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
 // get fetches one document, within 64 KiB and what ctx allows. etag is that of the document which the caller has; "" if it
@@ -147,30 +119,4 @@ func refused(response *http.Response) error {
 		text = fmt.Sprintf("it redirects to %.200q, which is not followed: configure that address if it is the provider's", to.Scheme+"://"+to.Host+to.Path)
 	}
 	return &refusedError{text: text, header: response.Header}
-}
-
-// allowed are hosts, and hosts with a port, in lower case.
-type allowed []string
-
-func newAllowed(names []string) (allowed, error) {
-	a := make(allowed, len(names))
-	for i, name := range names {
-		host, p, err := net.SplitHostPort(name)
-		if err != nil {
-			host, p = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]"), ""
-		}
-		if host == "" || strings.ContainsAny(host, "/@*?# []") || strings.Trim(p, "0123456789") != "" {
-			return nil, fmt.Errorf("allow has %.100q: give a host, or host:port, such as keycloak:8080", name)
-		}
-		a[i] = strings.ToLower(host)
-		if p != "" {
-			a[i] = net.JoinHostPort(a[i], p)
-		}
-	}
-	return a, nil
-}
-
-func (a allowed) has(host, port string) bool {
-	host = strings.ToLower(host)
-	return slices.Contains(a, host) || slices.Contains(a, net.JoinHostPort(host, port))
 }

@@ -45,11 +45,11 @@ func TestNewRemoteRefuses(t *testing.T) {
 		{"a port and no host", func(c *keys.RemoteConfig) { c.URL = "https://:443/jwks" }, "no URL"},
 		{"a password", func(c *keys.RemoteConfig) { c.URL = "https://user:hunter2@x.example/jwks" }, "a user or a password"},
 		{"a fragment", func(c *keys.RemoteConfig) { c.URL = "https://x.example/jwks#a" }, "#"},
-		{"a URL in allow", func(c *keys.RemoteConfig) { c.Allow = []string{"http://keycloak:8080"} }, "allow has"},
-		{"a range in allow", func(c *keys.RemoteConfig) { c.Allow = []string{"10.0.0.0/8"} }, "allow has"},
-		{"a pattern in allow", func(c *keys.RemoteConfig) { c.Allow = []string{"*.example"} }, "allow has"},
-		{"nothing in allow", func(c *keys.RemoteConfig) { c.Allow = []string{""} }, "allow has"},
-		{"a port by name in allow", func(c *keys.RemoteConfig) { c.Allow = []string{"keycloak:http"} }, "allow has"},
+		{"a URL in allow", func(c *keys.RemoteConfig) { c.Allow = []string{"http://keycloak:8080"} }, "allow_private has"},
+		{"a range in allow", func(c *keys.RemoteConfig) { c.Allow = []string{"10.0.0.0/8"} }, "allow_private has"},
+		{"a pattern in allow", func(c *keys.RemoteConfig) { c.Allow = []string{"*.example"} }, "allow_private has"},
+		{"nothing in allow", func(c *keys.RemoteConfig) { c.Allow = []string{""} }, "allow_private has"},
+		{"a port by name in allow", func(c *keys.RemoteConfig) { c.Allow = []string{"keycloak:http"} }, "allow_private has"},
 	} {
 		cfg := keys.RemoteConfig{Name: "acme", URL: "https://x.example/jwks", Now: newClock().now, Log: slog.New(slog.DiscardHandler)}
 		tt.change(&cfg)

@@ -1,6 +1,6 @@
 package token
 
-// MaxActors is how many may have acted one after the other. Each is one exchange more.
+// MaxActors is how many may have acted one after the other.
 const MaxActors = 8
 
 // Delegation is who acts for a token's subject, and who may.
@@ -36,7 +36,11 @@ func (c *Claims) Delegation() (Delegation, error) {
 	if err != nil {
 		return Delegation{}, invalid("claims: %v", err)
 	}
-	return delegation(o, c.Identity.Prefix)
+	prefix := ""
+	if c.Provider != "" {
+		prefix = c.Provider + "|"
+	}
+	return delegation(o, prefix)
 }
 
 func delegation(o Object, prefix string) (d Delegation, err error) {
@@ -65,12 +69,15 @@ func delegation(o Object, prefix string) (d Delegation, err error) {
 	return d, nil
 }
 
+// maxParty is how many bytes the name of who acts may have: several of them have to fit into a token.
+const maxParty = 256
+
 func party(claim string, value []byte) (o Object, subject string, err error) {
 	if o, err = ParseObject(value); err != nil {
 		return o, "", invalid("claims: %s is not an object", claim)
 	}
-	if subject, _, err = o.text("sub"); err != nil || subject == "" {
-		return o, "", invalid("claims: %s has no sub that is a string", claim)
+	if subject, _, err = o.text("sub"); err != nil || subject == "" || len(subject) > maxParty {
+		return o, "", invalid("claims: %s has no sub that is a string of at most %d bytes", claim, maxParty)
 	}
 	return o, subject, nil
 }

@@ -140,10 +140,34 @@ func (c *candidate) findIssuer(context.Context) *fault {
 		c.provider = cfg.Providers().byIssuer[issuer]
 	}
 	if c.provider == nil && issuer != cfg.Issuer {
+		if near := cfg.near(issuer); near != "" {
+			return refuse(near+": if that is its issuer, add this spelling to issuers", "claims: iss is neither this service nor a provider of it")
+		}
 		return refuse("list its issuer among providers, character by character: rowpass providers add makes the block. If the token should be ours, public_url was another when it was issued",
 			"claims: iss is neither this service nor a provider of it")
 	}
 	return nil
+}
+
+// near names the provider whose issuer differs by no more than the scheme or a slash at the end; "" where none does.
+func (c VerifierConfig) near(issuer string) string {
+	if c.Providers == nil {
+		return ""
+	}
+	for known, p := range c.Providers().byIssuer {
+		if bare(known) == bare(issuer) {
+			return fmt.Sprintf("provider %s has %q", p.Name, known)
+		}
+	}
+	return ""
+}
+
+func bare(issuer string) string {
+	_, rest, found := strings.Cut(issuer, "://")
+	if !found {
+		rest = issuer
+	}
+	return strings.TrimSuffix(rest, "/")
 }
 
 func (c *candidate) checkAlgorithm(context.Context) *fault {
@@ -234,15 +258,15 @@ func (c *candidate) readForeignClaims(context.Context) *fault {
 	if c.claims, f = c.provider.start(c.object); c.claims != nil {
 		c.claims.KeyID = c.foreign.ID()
 		if c.claims.ID == "" {
-			c.claims.ID = c.provider.Prefix + c.jws.digest()
+			c.claims.ID = c.provider.mark() + c.jws.digest()
 		}
 	}
 	return f
 }
 
-// checkReserved keeps the names of the mapping for the mapping.
-func checkReserved(o Object) *fault {
-	for _, name := range reservedClaims() {
+// checkReserved keeps the names of the mapping for the mapping, and further ones for us.
+func checkReserved(o Object, further ...string) *fault {
+	for _, name := range append(further, "rowpass_user", "rowpass_tenant") {
 		if o.find(name) != nil {
 			return refuse("let the provider leave that claim out: rowpass writes it", "claims: %s is not a token's to say", name)
 		}
@@ -250,7 +274,18 @@ func checkReserved(o Object) *fault {
 	return nil
 }
 
-func reservedClaims() []string { return []string{"rowpass_user", "rowpass_tenant"} }
+// checkLengths refuses names that a denial could not hold.
+func checkLengths(c *Claims) *fault {
+	for name, value := range map[string]string{"jti": c.ID, "sid": c.SessionID, "sub": c.Subject, "client_id": c.ClientID, "the tenant": c.Tenant} {
+		if len(value) > maxName {
+			return refuse("let the provider write a shorter one", "claims: %s has more than %d bytes", name, maxName)
+		}
+	}
+	return nil
+}
+
+// maxName is how many bytes the name of a token, a session, a user or a tenant may have.
+const maxName = 1024
 
 func (c *candidate) finishClaims(context.Context) *fault {
 	return c.provider.finish(c.claims, c.object)

@@ -28,6 +28,7 @@ type Claims struct {
 	KeyID     string    // the kid of the key that verified it
 	Provider  string    // whose token it is, as the configuration names it; "" where it is ours
 	Identity  Identity  // whom the provider means; zero where the token is ours
+	Origins   []Origin  // what it was exchanged for, and what that was; nil where it was not
 
 	// JSON is the whole claim set, written again from what was verified as Object.JSON says: one object of at most
 	// 8 KiB and 16 levels, without white space. Whoever reads it finds what the fields above say and nothing else.
@@ -78,6 +79,9 @@ func (c *Claims) readNames(o Object) error {
 	var err error
 	if c.Audience, _, err = o.texts("aud"); err != nil {
 		return invalid("claims: aud is neither a string nor an array of strings")
+	}
+	if c.Origins, err = readOrigins(o); err != nil {
+		return err
 	}
 	_, err = delegation(o, "")
 	return err

@@ -85,18 +85,35 @@ func (t term) and(other term) term {
 	return t
 }
 
-// Denies says whether a token with these claims was revoked.
+// Denies says whether a token with these claims was revoked, or one that it was exchanged for. It is as old as the oldest of
+// these: else who has an old token would exchange it after a denial that spares new ones.
 func (d *DenyList) Denies(c *Claims) bool {
 	if d == nil || d.count.Load() == 0 {
 		return false
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
+	oldest := c.IssuedAt
+	for _, o := range c.Origins {
+		if o.IssuedAt.Before(oldest) {
+			oldest = o.IssuedAt
+		}
+		if d.denies(o) {
+			return true
+		}
+	}
+	return d.denies(Origin{
+		ID: c.ID, SessionID: c.SessionID, Subject: c.Subject, Tenant: c.Tenant, ClientID: c.ClientID, KeyID: c.KeyID, IssuedAt: oldest,
+	})
+}
+
+// denies looks up what a token can be revoked by. The caller has mu.
+func (d *DenyList) denies(o Origin) bool {
 	for _, key := range [...]denied{
-		{DenyID, c.ID}, {DenySession, c.SessionID}, {DenySubject, c.Subject}, {DenyTenant, c.Tenant},
-		{DenyClient, c.ClientID}, {DenyKey, c.KeyID}, {DenyAll, ""},
+		{DenyID, o.ID}, {DenySession, o.SessionID}, {DenySubject, o.Subject}, {DenyTenant, o.Tenant},
+		{DenyClient, o.ClientID}, {DenyKey, o.KeyID}, {DenyAll, ""},
 	} {
-		if t, ok := d.entries[key]; ok && t.covers(c.IssuedAt) {
+		if t, ok := d.entries[key]; ok && t.covers(o.IssuedAt) {
 			return true
 		}
 	}

@@ -38,6 +38,9 @@ func (v *Verifier) Explain(ctx context.Context, raw string) []Verdict {
 		all = append(all, verdict("times", v.checkTimes(c.claims, c.provider.leeway(v.cfg.Leeway)), c.showTimes()))
 	}
 	all = append(all, verdict("revoked", v.checkDenied(c.claims), ""))
+	if len(c.claims.Origins) > 0 {
+		all = append(all, verdict("origin", v.checkOrigins(c.claims), c.showOrigin()))
+	}
 	if c.provider == nil {
 		all = append(all, verdict("aud", v.checkAudience(c.claims), fmt.Sprintf("%q", c.claims.Audience)))
 	}
@@ -92,7 +95,24 @@ func (c *candidate) showKey() string       { return fmt.Sprintf("kid %q", c.jws.
 func (c *candidate) showOwnIssuer() string { return fmt.Sprintf("%q", clipped(c.claims.Issuer)) }
 func (c *candidate) showParty() string     { return c.show(Path{"azp"}) }
 func (c *candidate) showSubject() string   { return c.showFirst(c.provider.Subject) }
-func (c *candidate) showTenant() string    { return c.showFirst(c.provider.Tenant) }
+
+// showTenant says what follows from a tenant that is missing, since nothing is refused for it.
+func (c *candidate) showTenant() string {
+	found := c.showFirst(c.provider.Tenant)
+	if found == notThere && len(c.provider.Tenant) > 0 {
+		return notThere + ": auth.tenant() will be NULL"
+	}
+	return found
+}
+
+// showOrigin names what the token was exchanged for, the last exchange first.
+func (c *candidate) showOrigin() string {
+	var all []string
+	for _, o := range c.claims.Origins {
+		all = append(all, fmt.Sprintf("%q", clipped(o.Subject)))
+	}
+	return strings.Join(all, ", before that ")
+}
 
 func (c *candidate) showAudience() string {
 	if c.provider.ClientIDs && c.object.find("aud") == nil {
@@ -142,8 +162,10 @@ func (c *candidate) show(p Path) string {
 	if value := c.object.at(p); value != nil {
 		return clipped(string(value))
 	}
-	return "not there"
+	return notThere
 }
+
+const notThere = "not there"
 
 func (c *candidate) showFirst(paths []Path) string {
 	for _, p := range paths {
@@ -151,7 +173,7 @@ func (c *candidate) showFirst(paths []Path) string {
 			return strings.Join(p, ".") + " " + c.show(p)
 		}
 	}
-	return "not there"
+	return notThere
 }
 
 const maxShown = 300 // bytes of a value that a person is shown

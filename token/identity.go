@@ -16,7 +16,6 @@ func Matches() []Match { return []Match{MatchLinked, MatchEmail, MatchSubject} }
 // Identity is whom a provider's token is about, in the provider's own words, and whether that may be a user of ours.
 type Identity struct {
 	Match   Match
-	Prefix  string // the provider's, which Claims.Subject begins with
 	Subject string // without it
 	Email   string // "" unless Match is MatchEmail and the provider says that it is verified
 }
@@ -24,8 +23,9 @@ type Identity struct {
 // identity reads whom the token is about. An address that is not said to be verified, by a true or, as some write it, the
 // word, is whatever its user has typed.
 func (p *Provider) identity(o Object, subject string) Identity {
-	i := Identity{Match: p.Match, Prefix: p.Prefix, Subject: subject}
-	if p.Match == MatchEmail && o.holds(p.EmailVerified, []string{"true"}) {
+	i := Identity{Match: p.Match, Subject: subject}
+	verified := string(o.at(p.EmailVerified))
+	if p.Match == MatchEmail && (verified == "true" || verified == `"true"`) {
 		i.Email, _, _ = o.first([]Path{p.Email})
 	}
 	return i

@@ -79,6 +79,7 @@ type Grant struct {
 
 	SessionID string   // sid: the session that this token ends with; "": none
 	Actors    []string // act: who acts for the subject, and before it whom; empty: nobody
+	Origins   []Origin // what the token is exchanged for, and what that was; empty: nothing
 
 	// Extra are further claims, encoded as encoding/json does. A name of ours, in whatever case, is ErrReserved.
 	Extra map[string]any
@@ -126,6 +127,8 @@ type claimSet struct {
 	Scope     string `json:"scope,omitempty"`
 	SessionID string `json:"sid,omitempty"`
 	Actor     *actor `json:"act,omitempty"`
+
+	Origins []origin `json:"rowpass_origin,omitempty"`
 }
 
 // payload encodes the claim set of g. encoding/json escapes the names of Extra, which jwx v2 would not.
@@ -151,7 +154,7 @@ func (i *Issuer) claims(g Grant) claimSet {
 		Issuer: i.cfg.Issuer, Subject: g.Subject, Audience: g.Audience, ID: rand.Text(), ClientID: g.ClientID,
 		Expiry: now + int64(cmp.Or(g.TTL, i.cfg.TTL)/time.Second), IssuedAt: now, NotBefore: now,
 		Tenant: g.Tenant, Role: cmp.Or(g.Role, DefaultRole), Scope: g.Scope,
-		SessionID: g.SessionID, Actor: actorOf(g.Actors),
+		SessionID: g.SessionID, Actor: actorOf(g.Actors), Origins: originClaims(g.Origins),
 	}
 	switch len(g.Audience) {
 	case 0:
@@ -169,6 +172,9 @@ func (g Grant) check() error {
 	}
 	if slices.Contains(g.Audience, "") {
 		return fmt.Errorf("%w: an audience is empty", ErrGrant)
+	}
+	if len(g.Origins) > MaxOrigins {
+		return fmt.Errorf("%w: it was exchanged more than %d times", ErrGrant, MaxOrigins)
 	}
 	texts := slices.Concat([]string{g.Subject, g.ClientID, g.Tenant, g.Scope, g.Role, g.SessionID}, g.Actors, g.Audience)
 	for name := range g.Extra {
@@ -192,5 +198,5 @@ func isReserved(name string) bool {
 
 func reserved() []string {
 	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "tenant_id", "role", "scope", "act", "sid",
-		"typ", "cnf", "rowpass_user", "rowpass_tenant"}
+		"typ", "cnf", "rowpass_user", "rowpass_tenant", originClaim}
 }

@@ -72,6 +72,9 @@ func NewProviders(list []Provider) (Providers, error) {
 	return all, nil
 }
 
+// mark comes before whatever its tokens name but their subject, so that it means nobody else's.
+func (p *Provider) mark() string { return p.Name + "|" }
+
 func (p *Provider) check() error {
 	switch {
 	case len(p.Issuers) == 0 || slices.Contains(p.Issuers, ""):
@@ -104,23 +107,34 @@ func (p *Provider) checkAudience(o Object) *fault {
 	if slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(p.Audience, a) }) {
 		return nil
 	}
-	return refuse("if it is meant for you, add what was found to audience, which is "+listed(p.Audience)+"; an ID token in place of an access token has another aud",
-		"claims: aud is none that tokens of provider %s are taken for", p.Name)
+	mend := "if it is meant for you, add what was found to audience, which is " + listed(p.Audience) + "; an ID token in place of an access token has another aud"
+	if len(audience) == 0 {
+		mend = "it has none: let the provider write one of audience, which is " + listed(p.Audience)
+	}
+	return refuse(mend, "claims: aud is none that tokens of provider %s are taken for", p.Name)
 }
 
 func (p *Provider) checkParty(o Object) *fault {
 	if len(p.AuthorizedParties) == 0 {
 		return nil
 	}
-	if azp, _, err := o.text("azp"); err == nil && slices.Contains(p.AuthorizedParties, azp) {
+	azp, there, err := o.text("azp")
+	if err == nil && slices.Contains(p.AuthorizedParties, azp) {
 		return nil
 	}
-	return refuse("if that application is yours, add what was found to azp, which is "+listed(p.AuthorizedParties),
-		"claims: azp is no application that tokens of provider %s are taken from", p.Name)
+	mend := "if that application is yours, add what was found to azp, which is " + listed(p.AuthorizedParties)
+	if !there {
+		mend = "it has none: let the provider write it, or leave azp out of the provider's block, which then takes tokens of all of its applications"
+	}
+	return refuse(mend, "claims: azp is no application that tokens of provider %s are taken from", p.Name)
 }
 
-// checkKind tells ID tokens by the claims that only they have (OpenID Connect Core, sections 2 and 3.1.3.6).
+// checkKind refuses tokens that are no good without a proof of a key, whoever has stolen them, and tells ID tokens by the claims
+// that only they have (OpenID Connect Core, sections 2 and 3.1.3.6).
 func (p *Provider) checkKind(o Object) *fault {
+	if o.find("cnf") != nil {
+		return refuse("let the provider issue plain bearer tokens to this application", "claims: cnf says that the token is bound to a key, whose proof is not read here (RFC 7800)")
+	}
 	if p.IDTokens {
 		return nil
 	}
@@ -146,7 +160,7 @@ func (p *Provider) checkRequired(o Object) *fault {
 func (p *Provider) checkRefused(o Object) *fault {
 	for _, r := range p.Refused {
 		if o.holds(r.Claim, r.Values) {
-			return refuse("send another kind of token: by its preset, or refused in the configuration, one with "+listed(r.Values)+" there is not for sessions of your users",
+			return refuse("its user has to finish logging in, or you need another kind of token: the provider's preset, or refused in its block, has none with "+listed(r.Values)+" there",
 				"claims: tokens with this %s are not taken", strings.Join(r.Claim, "."))
 		}
 	}
@@ -194,11 +208,11 @@ func (p *Provider) checkAlgorithm(j JWS) *fault {
 
 // start begins the claims of a set whose form holds: what must be right for nobody but is there, and the times.
 func (p *Provider) start(o Object) (*Claims, *fault) {
-	if f := checkReserved(o); f != nil {
+	if f := checkReserved(o, originClaim); f != nil {
 		return nil, f
 	}
 	c := &Claims{Role: p.Role, Provider: p.Name}
-	c.readLoosely(o, p.Prefix)
+	c.readLoosely(o, p.mark())
 	if err := c.readTimes(o); err != nil {
 		return c, &fault{err, "let the provider write exp, and each time as a number of seconds (RFC 7519, section 2)"}
 	}
@@ -215,6 +229,9 @@ func (p *Provider) finish(c *Claims, o Object) *fault {
 	var err error
 	if c.JSON, err = withMapping(o.JSON(), c.Subject, c.Tenant); err != nil {
 		return &fault{err: err}
+	}
+	if f := checkLengths(c); f != nil {
+		return f
 	}
 	if len(c.JSON) > maxClaims {
 		return &fault{tooLarge("the claim set", maxClaims), "let the provider leave out of its tokens what your policies don't need"}

@@ -123,12 +123,18 @@ func (v *Verifier) Inspect(ctx context.Context, raw string) (*Claims, error) {
 		if known, err = v.open(ctx, raw, ring); err != nil {
 			return nil, err
 		}
+		if !v.stands(known, v.cfg.Ring()) { // while the key was waited for, it or its provider went
+			return nil, invalid("the key that signed it is not one of ours any more")
+		}
 	}
 	if f := v.checkTimes(known.claims, known.provider.leeway(v.cfg.Leeway)); f != nil {
 		v.forget(id)
 		return nil, f.err
 	}
 	if f := v.checkDenied(known.claims); f != nil {
+		return nil, f.err
+	}
+	if f := v.checkOrigins(known.claims); f != nil {
 		return nil, f.err
 	}
 	if !ok {

@@ -95,7 +95,11 @@ func (d document) section(n *yaml.Node, prefix string, all []setting, put func(s
 			continue
 		}
 		if first, twice := lines[key]; twice {
-			d.problem(d.at(n.Content[i]), "%s: given twice, in line %d first: remove one", shown(key), first)
+			mend := "remove one"
+			if s, ok := find(all, key); ok && s.isList() || isSection(all, key) {
+				mend = "put what stands below both under one, and remove the other"
+			}
+			d.problem(d.at(n.Content[i]), "%s: given twice, in line %d first: %s", shown(key), first, mend)
 			continue
 		}
 		lines[key] = n.Content[i].Line

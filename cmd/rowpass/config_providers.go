@@ -86,18 +86,22 @@ const providerLeeway = 30 * time.Second
 // provider is what the verifier is to know, with the keys from source.
 func (p ProviderConfig) provider(source token.KeySource) token.Provider {
 	preset, t := p.preset(), p.terms()
-	prefix := p.Name + "|"
-	if p.SharedSubjects {
-		prefix = ""
-	}
 	return token.Provider{
 		Name: p.Name, Issuers: t.Issuers, Audience: t.Audience, ClientIDs: preset.Audience.Kind == keys.AudienceOrClient,
 		AuthorizedParties: t.AuthorizedParties, Algorithms: t.Algorithms, Leeway: cmp.Or(p.Leeway, providerLeeway),
-		Role: cmp.Or(t.Role, token.DefaultRole), Subject: pathsOr(p.SubjectClaim, preset.SubjectClaims), Prefix: prefix,
+		Role: cmp.Or(t.Role, token.DefaultRole), Subject: pathsOr(p.SubjectClaim, preset.SubjectClaims), Prefix: p.prefix(),
 		Tenant: pathsOr(p.TenantClaim, preset.TenantClaims), Tenants: t.Tenants, Required: requiredClaims(p, preset),
 		Refused: refusedClaims(p, preset), IDTokens: preset.IDTokens, Keys: source,
 		Match: p.match(), Email: pathOr(p.EmailClaim, "email"), EmailVerified: pathOr(p.EmailVerifiedClaim, "email_verified"),
 	}
+}
+
+// prefix is what its subjects begin with here.
+func (p ProviderConfig) prefix() string {
+	if p.SharedSubjects {
+		return ""
+	}
+	return p.Name + "|"
 }
 
 func (p ProviderConfig) match() token.Match {

@@ -52,10 +52,10 @@ func (p *program) addProvider(ctx context.Context, n newProvider) error {
 	}
 	r, said := n.confirmed(ctx, r)
 	name := cmp.Or(n.name, r.Preset.ID)
-	for _, line := range slices.Concat(said, meaning(r, name), p.taken(name)) {
+	for _, line := range slices.Concat(said, meaning(r, name), n.nameless(name), p.taken(name)) {
 		fmt.Fprintln(p.stderr, printable(line))
 	}
-	fmt.Fprintln(p.stderr, "For the configuration, where the list goes on if there is one:")
+	fmt.Fprintln(p.stderr, "Put this into config.yaml in place of `providers: []`. If there is a list already, only the lines from `- name` on, at its end:")
 	_, err = fmt.Fprint(p.stdout, "providers:\n"+indent(r.Block(name)))
 	return err
 }
@@ -82,13 +82,29 @@ func (n newProvider) confirmed(ctx context.Context, r keys.Recognised) (keys.Rec
 	}
 	said := []string{fmt.Sprintf("This looks like %s, by the form of the %s; anybody can have that.", r.Preset.Name, r.From)}
 	if r.Preset.ID == keys.GenericPreset {
-		said = []string{fmt.Sprintf("Nobody that is known has this %s: it is taken for a provider of any make.", r.From)}
+		said = []string{unknown(r.From)}
 	}
 	if n.offline {
 		return r, append(said, "Not confirmed: compare issuers and jwks_url with what the provider says.")
 	}
 	r, more := confirm(ctx, r)
 	return r, append(said, more...)
+}
+
+// unknown says that a paste is nobody's.
+func unknown(from string) string {
+	if from == keys.FromToken {
+		return "The token's issuer is not one that rowpass knows: it is taken for a provider of any make."
+	}
+	return fmt.Sprintf("This %s is not one that rowpass knows: it is taken for a provider of any make.", from)
+}
+
+// nameless warns of a name that says nothing, which most will want to change once users have it.
+func (n newProvider) nameless(name string) []string {
+	if n.name != "" || name != keys.GenericPreset {
+		return nil
+	}
+	return []string{"Its name is generic: choose the name now (--name), since another one later makes new users of all."}
 }
 
 // confirm fetches the discovery document, by the rules for providers.

@@ -24,20 +24,20 @@ func pastes() map[string][]string {
 		"firebase":    {"https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com", "https://securetoken.google.com/my-project"},
 		"stytch":      {"https://test.stytch.com/v1/sessions/jwks/my-awesome-project", "stytch.com/my-awesome-project"},
 		"stytch-b2b":  {"https://live.stytch.com/v1/b2b/sessions/jwks/project-live-00000000-0000-4000-8000-000000000000"},
-		"keycloak":    {"https://sso.example.com/realms/acme/protocol/openid-connect/certs", "http://127.0.0.1:8080/realms/dev/protocol/openid-connect/certs"},
-		"supabase":    {"https://abcdefghijklmnopqrst.supabase.co/auth/v1/.well-known/jwks.json", "http://127.0.0.1:54321/auth/v1/.well-known/jwks.json"},
+		"keycloak":    {"https://sso.example.com/realms/acme/protocol/openid-connect/certs", "http://keycloak:8080/realms/acme", "http://10.1.2.3:8080/realms/acme/protocol/openid-connect/certs", "http://127.0.0.1:8080/realms/dev/protocol/openid-connect/certs"},
+		"supabase":    {"https://abcdefghijklmnopqrst.supabase.co/auth/v1/.well-known/jwks.json", "https://abcdefghijklmnopqrst.supabase.co", "http://127.0.0.1:54321/auth/v1/.well-known/jwks.json"},
 		"cognito":     {"https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz/.well-known/jwks.json", "https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_Zz9/.well-known/jwks.json"},
 		"entra":       {"https://login.microsoftonline.com/" + entraTenant + "/discovery/v2.0/keys", "https://login.microsoftonline.com/common/discovery/keys", "https://contoso.ciamlogin.com/" + entraTenant + "/discovery/v2.0/keys"},
 		"google":      {"https://www.googleapis.com/oauth2/v3/certs", "accounts.google.com"},
 		"descope":     {"https://api.descope.com/P2abcdefghijklmnopqrstuvwxyz/.well-known/jwks.json", "P2abcdefghijklmnopqrstuvwxyz"},
-		"propelauth":  {"https://58812312.propelauthtest.com/.well-known/jwks.json", "https://auth.example.com/.well-known/jwks.json"},
+		"propelauth":  {"https://58812312.propelauthtest.com/.well-known/jwks.json"},
 		"workos":      {"https://api.workos.com/sso/jwks/client_01ABCDEF", "https://id.example.com/sso/jwks/client_01ABCDEF"},
 		"neon-auth":   {"https://ep-cool-1.neonauth.us-east-1.aws.neon.tech/neondb/auth/.well-known/jwks.json"},
 		"better-auth": {"http://localhost:3000/api/auth/jwks", "https://app.example.com/api/auth"},
 		"supertokens": {"https://api.example.com/auth/jwt/jwks.json"},
 		"logto":       {"https://ab12cd.logto.app/oidc/jwks", "https://id.example.com/oidc/jwks"},
 		"zitadel":     {"https://acme.zitadel.cloud/oauth/v2/keys", "https://id.example.com/oauth/v2/keys"},
-		"generic":     {"https://id.example.org/.well-known/jwks.json", "https://id.example.org/"},
+		"generic":     {"https://id.example.org/.well-known/jwks.json", "https://id.example.org/", "https://auth.example.com/.well-known/jwks.json"},
 	}
 }
 
@@ -54,6 +54,7 @@ func filled(r keys.Recognised) string {
 			text += "    issuers: [https://login.example.com/v2.0]\n"
 		case "jwks_url":
 			_, sketch, _ := strings.Cut(missing, "which is ")
+			sketch, _, _ = strings.Cut(sketch, ", with ")
 			text += "    jwks_url: " + strings.NewReplacer("<env>", "test", "<client>", "client_01ABCDEF", "<database>", "neondb").Replace(sketch) + "\n"
 		}
 	}

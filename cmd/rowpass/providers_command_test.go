@@ -1,8 +1,14 @@
 package main
 
 import (
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"rowpass/keys"
 )
 
 func TestProvidersTest(t *testing.T) {
@@ -46,10 +52,91 @@ func TestTokenExplainFetchesTheKeysOfTheProvider(t *testing.T) {
 	typed(t, environ, stranger.token(map[string]any{"iss": idp.url}), "token", "explain").
 		says(t, 1, "signature     WRONG", "mend: copy the whole token", "aud           ok", "the token is refused: the token is not valid: the signature is not that of the key")
 	idp.documents = nil
-	typed(t, environ, idp.token(nil), "token", "explain").says(t, 1, `key           WRONG    kid "k1"`, "mend: no key of this provider is known: rowpass providers test idp says why", "!signature ")
+	typed(t, environ, idp.token(nil), "token", "explain").says(t, 1, `key           WRONG    kid "k1"`, "mend: whether the token is good nobody can say", "!signature ",
+		"the token is refused: the keys of provider idp cannot be fetched, and rowpass serve has kept none: ", "!kid names no key")
+	typed(t, environ, idp.token(nil), "providers", "test", "idp", "--token", "-").says(t, 1, "  WRONG  fetching keys of provider idp", "  kept   rowpass serve has kept none",
+		"the token is refused: the keys of provider idp cannot be fetched")
 	anonymous := newFakeProvider(t)
 	typed(t, configured(t, anonymous.block("anonymous", ", role: anonymous")), anonymous.token(nil), "token", "explain").
 		says(t, 1, "role", `WRONG    "anonymous"`, "a token's role must be authenticated")
+}
+
+// TestKeptKeysCountWhileAProviderIsDown has what serve keeps in state_dir, which it goes on with.
+func TestKeptKeysCountWhileAProviderIsDown(t *testing.T) {
+	t.Parallel()
+	idp, stranger := newFakeProvider(t), newFakeProvider(t)
+	environ := configured(t, idp.block("idp", ""))
+	folder := filepath.Join(strings.TrimPrefix(environ[2], "ROWPASS_STATE_DIR="), "providers")
+	good := idp.token(nil)
+	keep := func(ago time.Duration) (at string) {
+		t.Helper()
+		then := time.Now().Add(-ago)
+		remote, err := keys.NewRemote(keys.RemoteConfig{
+			Name: "idp", URL: idp.url + "/jwks", Allow: []string{idp.host}, Last: keys.NewLastFolder(folder), Now: func() time.Time { return then }, Log: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := remote.Fetch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return then.UTC().Format(time.RFC3339)
+	}
+	at, jwks := keep(time.Hour), idp.documents["/jwks"]
+	typed(t, environ, good, "token", "explain").says(t, 0, "The token is taken: user idp|u7", "!cannot be asked")
+
+	delete(idp.documents, "/jwks")
+	const goesOn = "rowpass serve goes on with those that were fetched at "
+	typed(t, environ, good, "token", "explain").says(t, 0, "signature     ok", "key: provider idp cannot be asked for its keys now, and "+goesOn+at, "The token is taken: user idp|u7")
+	typed(t, environ, stranger.token(map[string]any{"iss": idp.url}), "token", "explain").says(t, 1, goesOn+at, "signature     WRONG")
+	typed(t, environ, good, "providers", "test", "--token", "-").says(t, 1, "  WRONG  ", "  kept   "+goesOn+at, "The token is taken: user idp|u7", "something is wrong with the keys of idp")
+
+	idp.documents["/jwks"] = jwks
+	keep(25 * time.Hour)
+	delete(idp.documents, "/jwks")
+	typed(t, environ, good, "token", "explain").says(t, 1, "the keys of provider idp cannot be fetched", "more than 24 hours old", "!"+goesOn)
+	if err := os.Chmod(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	typed(t, environ, good, "token", "explain").says(t, 1, "those that rowpass serve keeps cannot be read: others than we can write")
+}
+
+func TestTokenExplainWarnsOfATenantThatIsNoUUID(t *testing.T) {
+	t.Parallel()
+	idp := newFakeProvider(t)
+	environ := configured(t, idp.block("idp", ", tenant_claim: [org]"))
+	const warning = "; auth.tenant_id() is NULL: no UUID"
+	typed(t, environ, idp.token(map[string]any{"org": "org_2abc"}), "token", "explain").says(t, 0, "tenant org_2abc, role authenticated"+warning+"\n")
+	for _, org := range []any{nil, "A0000000-0000-4000-8000-000000000001"} {
+		typed(t, environ, idp.token(map[string]any{"org": org}), "token", "explain").says(t, 0, "role authenticated\n", "!"+warning)
+	}
+}
+
+// TestAKeyWithoutANameIsShownAsNone in a set and in a token's header.
+func TestAKeyWithoutANameIsShownAsNone(t *testing.T) {
+	t.Parallel()
+	idp := newFakeProvider(t)
+	idp.documents["/jwks"] = strings.ReplaceAll(idp.documents["/jwks"], `"kid":"k1",`, "")
+	environ := configured(t, idp.block("idp", ""))
+	typed(t, environ, "", "providers", "test").says(t, 0, "key      none  ES256", "skipped  none", `!""`)
+	nameless := "eyJhbGciOiJFUzI1NiJ9." + strings.Split(idp.token(nil), ".")[1] + ".c2ln" // {"alg":"ES256"}
+	typed(t, environ, nameless, "token", "explain").says(t, 1, "kid none", `!kid ""`)
+}
+
+// TestASecondListOfProvidersLosesNone: whoever pastes a block below another is told to join them.
+func TestASecondListOfProvidersLosesNone(t *testing.T) {
+	t.Parallel()
+	idp := newFakeProvider(t)
+	environ := configured(t, idp.block("one", ""), "providers:\n"+idp.block("two", ""))
+	typed(t, environ, "", "providers", "list").says(t, 1, "config.yaml:3: providers: given twice, in line 1 first: put what stands below both under one, and remove the other")
+}
+
+func TestProvidersListShowsWhoseTokensAreExchanged(t *testing.T) {
+	t.Parallel()
+	one, two := newFakeProvider(t), newFakeProvider(t)
+	environ := configured(t, one.block("one", ""), two.block("two", ", users: linked"))
+	listed := typed(t, environ, "", "providers", "list")
+	listed.says(t, 0, "ROLE", "USERS\n", "authenticated  none\n", "authenticated  linked\n")
 }
 
 func TestProvidersAddConfirms(t *testing.T) {
@@ -73,7 +160,7 @@ func TestProvidersAddConfirms(t *testing.T) {
 		{"nobody asked", certs, nil, []string{"--offline"}, []string{"Not confirmed: compare issuers and jwks_url with what the provider says."}},
 		{"an unknown one, whose issuer has a slash", "/.well-known/jwks.json", map[string]string{
 			"/.well-known/openid-configuration": `{"issuer":"URL/","jwks_uri":"URL/.well-known/jwks.json"}`}, nil,
-			[]string{"Nobody that is known has this JWKS URL", "Confirmed", "    issuers:\n      - URL/\n    allow_private"}},
+			[]string{"This JWKS URL is not one that rowpass knows", "Its name is generic: choose the name now (--name)", "Confirmed", "    issuers:\n      - URL/\n    allow_private"}},
 		{"an unknown one by its issuer", "/tenant", map[string]string{
 			"/tenant/.well-known/openid-configuration": `{"issuer":"URL/tenant","jwks_uri":"URL/keys"}`}, nil,
 			[]string{"Confirmed", "    issuer: URL/tenant\n", "Missing: audience"}},

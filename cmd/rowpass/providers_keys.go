@@ -1,15 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"sync"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +21,8 @@ func (p *program) testProvidersCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "test [NAME]", Short: "Fetch the keys of the configured providers, and say what becomes of a token", Args: upToOne("NAME"),
 		Long: `Fetch the keys of every configured provider, or of one, and show them. With a token, show what each check finds. Give it as -, on
-standard input: an argument would stand in the list of processes. The exit status is 1 where something is wrong.`,
+standard input: an argument would stand in the list of processes. Of a provider that cannot be asked, the keys count that rowpass serve
+keeps in state_dir, and their time is told. The exit status is 1 where something is wrong.`,
 		Example: `  rowpass providers test
   rowpass providers test clerk --token - < token.txt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,13 +35,13 @@ standard input: an argument would stand in the list of processes. The exit statu
 				return err
 			}
 			if !cmd.Flags().Changed("token") {
-				_, err := p.testProviders(cmd.Context(), chosen)
+				_, err := p.testProviders(cmd.Context(), c, chosen)
 				return err
 			}
 			if raw, err = p.readToken(raw); err != nil {
 				return err
 			}
-			providers, err := p.testProviders(cmd.Context(), chosen)
+			providers, err := p.testProviders(cmd.Context(), c, chosen)
 			return errors.Join(err, p.explain(cmd.Context(), c, providers, raw))
 		},
 	}
@@ -62,20 +62,20 @@ func upToOne(argument string) cobra.PositionalArgs {
 // fetched is a provider with what became of asking for its keys.
 type fetched struct {
 	config ProviderConfig
-	remote *keys.Remote
+	keys   *askedKeys // nil where they cannot even be asked for
 	set    keys.KeySet
 	err    error
 }
 
 // fetchProviders asks all at the same time. Nothing of it is kept: the folder of last sets is serve's.
-func fetchProviders(ctx context.Context, configs []ProviderConfig) []fetched {
+func fetchProviders(ctx context.Context, c Config, configs []ProviderConfig) []fetched {
 	all := make([]fetched, len(configs))
 	var asking sync.WaitGroup
-	for i, c := range configs {
+	for i, pc := range configs {
 		asking.Go(func() {
-			all[i] = fetched{config: c}
-			if all[i].remote, all[i].err = keys.NewRemote(c.remoteConfig()); all[i].err == nil {
-				all[i].set, all[i].err = all[i].remote.Fetch(ctx)
+			all[i] = fetched{config: pc}
+			if all[i].keys, all[i].err = c.asked(ctx, pc); all[i].err == nil {
+				all[i].set, all[i].err = all[i].keys.fetch()
 			}
 		})
 	}
@@ -83,50 +83,43 @@ func fetchProviders(ctx context.Context, configs []ProviderConfig) []fetched {
 	return all
 }
 
-func (c ProviderConfig) remoteConfig() keys.RemoteConfig {
-	t := c.terms()
-	config := keys.RemoteConfig{Name: c.Name, URL: t.JWKSURL, Allow: c.AllowPrivate, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
-	if config.URL == "" {
-		config.Issuer = t.Issuer
-	}
-	return config
-}
-
 // testProviders shows the keys of each, and gives the providers with them. The error says that something is wrong.
-func (p *program) testProviders(ctx context.Context, configs []ProviderConfig) (token.Providers, error) {
+func (p *program) testProviders(ctx context.Context, c Config, configs []ProviderConfig) (askedProviders, error) {
+	var all askedProviders
 	var list []token.Provider
 	var wrong []string
-	for _, f := range fetchProviders(ctx, configs) {
+	for _, f := range fetchProviders(ctx, c, configs) {
 		good, err := f.show(p.stdout)
 		if err != nil {
-			return token.Providers{}, err
+			return askedProviders{}, err
 		}
 		if !good {
 			wrong = append(wrong, f.config.Name)
 		}
-		if f.remote != nil {
-			list = append(list, f.config.provider(f.remote))
+		if f.keys != nil {
+			all.keys, list = append(all.keys, f.keys), append(list, f.config.provider(f.keys))
 		}
 	}
-	providers, err := token.NewProviders(list)
+	var err error
+	all.Providers, err = token.NewProviders(list)
 	if err == nil && len(wrong) > 0 {
 		err = fmt.Errorf("something is wrong with the keys of %s", strings.Join(wrong, ", "))
 	}
-	return providers, err
+	return all, err
 }
 
 // show prints the keys, and tells whether all is well.
 func (f fetched) show(to io.Writer) (good bool, err error) {
 	head := fmt.Sprintf("%s (%s), %s", f.config.Name, f.config.preset().Name, f.config.keysAddress())
 	if f.err != nil {
-		_, err := fmt.Fprintf(to, "%s\n  WRONG  %s\n", printable(head), printable(f.err.Error()))
+		_, err := fmt.Fprintf(to, "%s\n  WRONG  %s\n%s", printable(head), printable(f.err.Error()), f.kept())
 		return false, err
 	}
-	status := f.remote.Status()
+	status := f.keys.remote.Status()
 	fmt.Fprintf(to, "%s: good for %s\n", printable(head), status.FreshUntil.Sub(status.FetchedAt))
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for _, k := range f.set.Keys() {
-		fmt.Fprintf(w, "  key\t%q\t%s\n", k.ID(), strings.Join(k.Algorithms(), ", "))
+		fmt.Fprintf(w, "  key\t%s\t%s\n", kidText(k.ID()), strings.Join(k.Algorithms(), ", "))
 	}
 	good = true
 	for _, no := range f.set.Skipped() {
@@ -134,7 +127,15 @@ func (f fetched) show(to io.Writer) (good bool, err error) {
 		if no.Exposed {
 			word, good = "EXPOSED", false
 		}
-		fmt.Fprintf(w, "  %s\t%q\t%s\n", word, no.ID, printable(no.Why))
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", word, kidText(no.ID), printable(no.Why))
 	}
 	return good, w.Flush()
+}
+
+// kept is a line on what counts as long as the provider cannot be asked.
+func (f fetched) kept() string {
+	if f.keys == nil {
+		return ""
+	}
+	return "  kept   " + printable(cmp.Or(f.keys.goingOn(), f.keys.unkept())) + "\n"
 }

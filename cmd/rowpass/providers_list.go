@@ -64,11 +64,11 @@ func (p *program) listProvidersCommand() *cobra.Command {
 				return nil
 			}
 			w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tPRESET\tISSUERS\tKEYS\tAUDIENCE\tAZP\tTENANT\tROLE")
+			fmt.Fprintln(w, "NAME\tPRESET\tISSUERS\tKEYS\tAUDIENCE\tAZP\tTENANT\tROLE\tUSERS")
 			for _, pc := range c.Providers {
 				t := pc.terms()
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", pc.Name, pc.presetID(), column(t.Issuers), printable(pc.keysAddress()),
-					column(t.Audience), column(t.AuthorizedParties), column(pathTexts(pathsOr(pc.TenantClaim, pc.preset().TenantClaims))), cmp.Or(t.Role, token.DefaultRole))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", pc.Name, pc.presetID(), column(t.Issuers), printable(pc.keysAddress()),
+					column(t.Audience), column(t.AuthorizedParties), column(pathTexts(pathsOr(pc.TenantClaim, pc.preset().TenantClaims))), cmp.Or(t.Role, token.DefaultRole), cmp.Or(pc.Users, "none"))
 			}
 			if err := w.Flush(); err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -121,6 +122,50 @@ func TestProvidersPageStytchGuide(t *testing.T) {
 	got := runGuide(t, strings.NewReplacer("http://localhost:8080", "http://"+p.api, "localhost/rowpass", "localhost/"+d.Name).Replace(steps["ts"]), jwt)
 	if got != steps["text"] {
 		t.Errorf("the guide's program prints\n%s\nthe page says\n%s", got, steps["text"])
+	}
+}
+
+// TestProvidersPageTenantPolicy has tenants that are no UUIDs see the rows of theirs, by the policy of the page.
+func TestProvidersPageTenantPolicy(t *testing.T) {
+	t.Parallel()
+	_, part, _ := strings.Cut(providersPage(t), "\n**The tenant**")
+	part, _, _ = strings.Cut(part, "\n**")
+	idp := newFakeProvider(t)
+	d, config := dbtest.New(t), filepath.Join(t.TempDir(), "config.yaml")
+	configure(t, config, idp.block("idp", ", tenant_claim: [org]"))
+	environ := environment(t, append(external(d), "ROWPASS_CONFIG="+config)...)
+	succeed(t, environ, "keys", "generate")
+	p := serve(t, environ)
+	dbtest.Exec(t, d.OwnerURL, blocks(part)[0].text)
+	for _, tt := range []struct{ org, query, want string }{
+		{"org_2abc", "insert into notes (note) values ('ours')", `"rowCount":1`},
+		{"org_2abc", "select tenant_id, note, auth.tenant_id() is null as no_uuid from notes", `"rows":[{"tenant_id":"org_2abc","note":"ours","no_uuid":true}]`},
+		{"org_3def", "select tenant_id from notes", `"rows":[]`},
+	} {
+		token := idp.token(map[string]any{"org": tt.org})
+		if a := askSQL(t, p.api, "postgresql://authenticated@localhost/"+d.Name, token, tt.query); a.status != 200 || !strings.Contains(a.body, tt.want) {
+			t.Errorf("%s, for %s: %d %s", tt.query, tt.org, a.status, a.body)
+		}
+	}
+}
+
+// TestProvidersPageOwner types the page's line for psql beside a private PostgreSQL.
+func TestProvidersPageOwner(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("psql"); err != nil {
+		t.Skip("psql is not installed")
+	}
+	environ := environment(t)
+	serve(t, environ)
+	state := strings.TrimPrefix(environ[2], "ROWPASS_STATE_DIR=")
+	before, after, found := strings.Cut(guide(t)["sh"], "state=~/.local/state/rowpass")
+	if !found {
+		t.Fatalf("the page's line is %s", before)
+	}
+	line := "state=" + state + strings.TrimSuffix(after, "\n") + " -Atc 'select current_user, current_database()'"
+	got, err := exec.Command("sh", "-c", line).CombinedOutput()
+	if err != nil || string(got) != "rowpass_owner|rowpass\n" {
+		t.Errorf("%v: %s", err, got)
 	}
 }
 

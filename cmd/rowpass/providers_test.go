@@ -252,6 +252,7 @@ func TestAProviderIsDownAtTheStart(t *testing.T) {
 	r.publish()
 	p = serve(t, environ)
 	wantVerdict(t, p, token, "")
+	typed(t, environ, token, "token", "explain").says(t, 0, "provider generic cannot be asked for its keys now, and rowpass serve goes on with those that were fetched at ", "The token is taken: ")
 	wantVerdict(t, p, newSigner(t, r.alg).sign(r.parts(t, "", "")), "the signature is not that of the key")
 	wantHealth(t, p, `"generic":"its keys cannot be fetched since `, `rowpass_provider_failing{provider="generic"} 1`, `rowpass_provider_keys{provider="generic"} 1`)
 	p.end(os.Interrupt)

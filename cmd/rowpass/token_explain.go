@@ -22,8 +22,8 @@ func (p *program) explainTokenCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "explain [-]", Short: "Show what is in a token, and what each check says of it", Args: upToOne("token"),
 		Long: `Show what is in a token, ours or a provider's, whose it is, and what each check says of it, with the way to mend what is wrong. It is
-read from standard input: an argument would stand in the list of processes. The keys of the provider that it names are fetched. Whether
-it was revoked is looked up where the database can be reached. The exit status is 1 where the token would be refused.`,
+read from standard input: an argument would stand in the list of processes. The keys of the provider that it names are fetched; where
+it cannot be asked, those that rowpass serve keeps in state_dir count. Whether it was revoked is looked up where the database can be reached. The exit status is 1 where the token would be refused.`,
 		Example: "  rowpass token explain < token.txt",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := p.config()
@@ -34,7 +34,7 @@ it was revoked is looked up where the database can be reached. The exit status i
 			if err != nil {
 				return err
 			}
-			providers, err := c.providers()
+			providers, err := c.providers(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -44,16 +44,19 @@ it was revoked is looked up where the database can be reached. The exit status i
 }
 
 // providers are those of the configuration, whose keys are fetched once a token asks for them.
-func (c Config) providers() (token.Providers, error) {
-	list := make([]token.Provider, len(c.Providers))
-	for i, pc := range c.Providers {
-		remote, err := keys.NewRemote(pc.remoteConfig())
+func (c Config) providers(ctx context.Context) (askedProviders, error) {
+	var all askedProviders
+	var list []token.Provider
+	for _, pc := range c.Providers {
+		asked, err := c.asked(ctx, pc)
 		if err != nil {
-			return token.Providers{}, err
+			return askedProviders{}, err
 		}
-		list[i] = pc.provider(remote)
+		all.keys, list = append(all.keys, asked), append(list, pc.provider(asked))
 	}
-	return token.NewProviders(list)
+	var err error
+	all.Providers, err = token.NewProviders(list)
+	return all, err
 }
 
 const maxPasted = 64 << 10 // bytes, more than any token that is looked at
@@ -86,11 +89,11 @@ func (p *program) readToken(argument string) (string, error) {
 }
 
 // explain prints what is in a token and what each check says of it. The error says that it would be refused.
-func (p *program) explain(ctx context.Context, c Config, providers token.Providers, raw string) error {
+func (p *program) explain(ctx context.Context, c Config, providers askedProviders, raw string) error {
 	own := p.ownState(ctx, c)
 	verifier, err := token.NewVerifier(token.VerifierConfig{
 		Issuer: c.PublicURL, Audience: c.Issuer.Audience, Ring: func() keys.Ring { return own.ring }, Now: time.Now, CacheSize: -1,
-		Denied: own.denied, Providers: func() token.Providers { return providers },
+		Denied: own.denied, Providers: func() token.Providers { return providers.Providers },
 	})
 	if err != nil {
 		return err
@@ -102,14 +105,26 @@ func (p *program) explain(ctx context.Context, c Config, providers token.Provide
 	if err == nil {
 		verdicts = append(verdicts, roleVerdict(claims))
 	}
+	note := providers.judge(verdicts)
 	writeVerdicts(p.stdout, verdicts, own.unread)
+	if note != "" {
+		fmt.Fprintln(p.stdout, "key: "+note)
+	}
 	for _, v := range verdicts {
 		if !v.OK {
 			return fmt.Errorf("the token is refused: %s", v.Reason)
 		}
 	}
-	_, err = fmt.Fprintf(p.stdout, "The token is taken: user %s, tenant %s, role %s\n", printable(claims.Subject), orNone(claims.Tenant), claims.Role)
+	_, err = fmt.Fprintf(p.stdout, "The token is taken: user %s, tenant %s, role %s%s\n", printable(claims.Subject), orNone(claims.Tenant), claims.Role, noTenantID(claims.Tenant))
 	return err
+}
+
+// noTenantID warns of a tenant that policies by auth.tenant_id() don't see.
+func noTenantID(tenant string) string {
+	if tenant == "" || uuidText.MatchString(strings.ToLower(tenant)) {
+		return ""
+	}
+	return "; auth.tenant_id() is NULL: no UUID"
 }
 
 func orNone(tenant string) string {
@@ -205,6 +220,9 @@ func writeVerdicts(to io.Writer, verdicts []token.Verdict, unread string) {
 	fmt.Fprintf(to, row+"\n", "CHECK", "VERDICT", "FOUND")
 	for _, v := range verdicts {
 		word, found := "ok", v.Found
+		if v.Check == "key" && found == `kid ""` {
+			found = "kid " + kidText("")
+		}
 		if !v.OK {
 			word = "WRONG"
 		}

@@ -15,7 +15,8 @@ import (
 var mayImport = map[string][]string{
 	"rowpass/api":         {"rowpass/db", "rowpass/keys", "rowpass/statement", "rowpass/token"},
 	"rowpass/token":       {"rowpass/keys"},
-	"rowpass/keys":        nil,
+	"rowpass/keys":        {"rowpass/outbound"},
+	"rowpass/outbound":    nil,
 	"rowpass/statement":   nil,
 	"rowpass/db":          nil,
 	"rowpass/db/embedded": nil,

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -32,19 +35,27 @@ func (p *program) linkUserCommand() *cobra.Command {
 	f := &linkFlags{}
 	return f.add(&cobra.Command{
 		Use: "link USER --provider NAME --subject SUB", Short: "Let a provider's user have tokens as a user, by id or e-mail address", Args: one("USER"),
-		Example: "  rowpass users link ada@acme.example --provider clerk --subject user_2ab3cd",
+		Example: "  rowpass users link admin@acme.example --provider clerk --subject user_2ab3cd",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.checkSubject(); err != nil {
+				return err
+			}
 			return p.onLink(cmd.Context(), f, args[0], func(c Config, state *db.State, i db.Identity, user db.Entry) error {
 				if err := checkLinked(c, f.provider); err != nil {
 					return err
 				}
-				if err := state.LinkIdentity(cmd.Context(), i, user.UserID); err != nil {
+				err := state.LinkIdentity(cmd.Context(), i, user.UserID)
+				if errors.Is(err, db.ErrConflict) {
+					return fmt.Errorf("%s of %s is somebody else in tenant %s already: rowpass users links shows whom; take that back with rowpass users unlink first",
+						printable(i.Subject), i.Provider, user.TenantID)
+				}
+				if err != nil {
 					return fmt.Errorf("linking %s: %w", user.UserID, err)
 				}
 				if err := recordLink(cmd.Context(), state, "link", i, user); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(p.stdout, "%s of %s is %s (%s)\n", printable(i.Subject), i.Provider, printable(user.Email), user.UserID)
+				_, err = fmt.Fprintf(p.stdout, "%s of %s is %s (%s), of tenant %s\n", printable(i.Subject), i.Provider, printable(user.Email), user.UserID, user.TenantID)
 				return err
 			})
 		},
@@ -85,9 +96,13 @@ func (p *program) listLinksCommand() *cobra.Command {
 					return fmt.Errorf("listing the links: %w", err)
 				}
 				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "PROVIDER\tSUBJECT\tUSER\tTENANT\tEMAIL\tLINKED")
+				fmt.Fprintln(w, "PROVIDER\tSUBJECT\tUSER\tTENANT\tEMAIL\tLINKED\tBY")
 				for _, l := range links {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Provider, printable(l.Subject), l.UserID, l.TenantID, printable(l.Email), l.LinkedAt.UTC().Format(time.RFC3339))
+					by := "command"
+					if l.ByAddress {
+						by = "address"
+					}
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Provider, printable(l.Subject), l.UserID, l.TenantID, printable(l.Email), l.LinkedAt.UTC().Format(time.RFC3339), by)
 				}
 				return w.Flush()
 			})
@@ -110,6 +125,22 @@ func (p *program) onLink(ctx context.Context, f *linkFlags, who string, do func(
 		}
 		return do(c, state, db.Identity{Provider: f.provider, Subject: f.subject}, user)
 	})
+}
+
+// auth0Subject is a sub of Auth0's, which is the kind of connection and the user's id there.
+var auth0Subject = regexp.MustCompile(`^(auth0|google-oauth2|apple|github|windowslive|samlp|oauth2|oidc|waad|ad|adfs)\|`)
+
+// checkSubject refuses what no sub can be, and what auth.user_id() would be in its place. The former link can still be taken
+// back.
+func (f *linkFlags) checkSubject() error {
+	if strings.TrimSpace(f.subject) != f.subject {
+		return fmt.Errorf("--subject %q: there is a space before or behind it; give it as it stands in sub", printable(f.subject))
+	}
+	bare, prefixed := strings.CutPrefix(f.subject, f.provider+"|")
+	if !prefixed || f.provider == "auth0" && !auth0Subject.MatchString(bare) {
+		return nil
+	}
+	return fmt.Errorf("--subject %q: this is auth.user_id(); give the bare sub: %s", printable(f.subject), printable(cmp.Or(bare, "user_2abc")))
 }
 
 // checkLinked refuses a link that nothing would come of.

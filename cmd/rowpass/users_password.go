@@ -17,8 +17,8 @@ func (p *program) setPasswordCommand() *cobra.Command {
 	var tenant string
 	c := &cobra.Command{
 		Use: "set-password USER", Short: "Give a user, by id or e-mail address, a password; its sessions end", Args: one("USER"),
-		Example: `  rowpass users set-password ada@acme.example
-  openssl rand -base64 18 | tee /dev/tty | rowpass users set-password ada@acme.example`,
+		Example: `  rowpass users set-password member@acme.example
+  openssl rand -base64 18 | tee /dev/tty | rowpass users set-password member@acme.example`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkTenantID(tenant); err != nil {
 				return err

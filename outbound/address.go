@@ -1,4 +1,4 @@
-package keys
+package outbound
 
 import (
 	"context"
@@ -10,17 +10,18 @@ import (
 	"syscall"
 )
 
-var errPrivate = errors.New("it is no public address: name the host in allow_private if it is meant")
+// ErrPrivate is how a dial ends that would have reached inside.
+var ErrPrivate = errors.New("it is no public address: name the host in allow_private if it is meant")
 
 // dial is a transport's. The check is made on each address that a name gives, right before it is connected to, so that
 // nothing can change in between.
-func (a allowed) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (h Hosts) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
 	var dialer net.Dialer
-	if !a.has(host, port) {
+	if !h.has(host, port) {
 		dialer.ControlContext = refusePrivate
 	}
 	return dialer.DialContext(ctx, network, address)
@@ -31,14 +32,14 @@ func refusePrivate(_ context.Context, _, address string, _ syscall.RawConn) erro
 	if err != nil {
 		return fmt.Errorf("reading address: %w", err)
 	}
-	if !isPublic(at.Addr()) {
-		return errPrivate
+	if !IsPublic(at.Addr()) {
+		return ErrPrivate
 	}
 	return nil
 }
 
-// isPublic says whether an address belongs to somebody on the internet (RFC 6890 and IANA's registries of special addresses).
-func isPublic(a netip.Addr) bool {
+// IsPublic says whether an address belongs to somebody on the internet (RFC 6890 and IANA's registries of special addresses).
+func IsPublic(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if in(a, "64:ff9b::/96") { // RFC 6052: an IPv4 address behind a NAT64
 		octets := a.As16()
