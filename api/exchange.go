@@ -88,10 +88,19 @@ func (a *api) exchanged(r *http.Request, subject *token.Claims, client Client, f
 	if g, err = grantFor(entry, client); err != nil {
 		return g, err
 	}
-	g.Actors, g.Scope, g.Audience, g.SessionID, g.Origins = d.Actors, scope, audience, subject.SessionID, subject.Lineage()
+	g.Actors, g.Scope, g.Audience, g.SessionID, g.Origins = d.Actors, scope, audience, subject.SessionID, a.lineage(subject)
 	g.TTL = min(cmp.Or(g.TTL, a.Issuer.TTL()), left)
 	g.Extra, err = kept(subject, g.Extra, d.MayAct)
 	return g, err
+}
+
+// lineage is what the new token says of what it came of. A provider's clock may be ahead: what was exchanged by now was issued by now.
+func (a *api) lineage(subject *token.Claims) []token.Origin {
+	origins := subject.Lineage()
+	if now := a.Now(); origins[0].IssuedAt.After(now) {
+		origins[0].IssuedAt = now
+	}
+	return origins
 }
 
 // kept are the further claims of the new token: those that a token of ours had, with what the owner's function says now over

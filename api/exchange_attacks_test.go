@@ -163,6 +163,64 @@ func TestAnExchangeOnItsWayDoesNotOutliveWhatEndsIt(t *testing.T) {
 	}
 }
 
+// TestAProvidersClockGivesNothingToAThief has tokens of a provider whose clock is ahead, or whose tokens are good for long after they
+// expire, as its leeway allows.
+func TestAProvidersClockGivesNothingToAThief(t *testing.T) {
+	t.Parallel()
+	p := newIDP(t, time.Now)
+	of := p.provider("linked", "authenticated", p.remote())
+	of.Match, of.Leeway = token.MatchLinked, 5*time.Minute
+	s := newServer(t, options{config: taking(t, time.Now, of)})
+	if err := s.state.LinkIdentity(t.Context(), db.Identity{Provider: "linked", Subject: "u7"}, acmeMember); err != nil {
+		t.Fatal(err)
+	}
+	at := func(jti string, issued, expires time.Duration) string {
+		now := time.Now()
+		return p.token(map[string]any{"iss": "https://linked.example", "jti": jti, "iat": now.Add(issued).Unix(), "exp": now.Add(expires).Unix()})
+	}
+	late := at("late", -time.Hour, -2*time.Minute)
+	s.do(request{method: "POST", path: "/api/logout", token: late}).check(t, 204, nil, nil)
+	s.follow()
+	s.denied.Prune(time.Now().Add(2 * time.Minute))
+	if got := s.works(late); got != 401 {
+		t.Errorf("a token that was logged out after its exp is answered %d", got)
+	}
+	stolen := at("stolen", time.Minute, time.Hour)
+	came := given(t, s.exchange("", stolen))
+	s.do(request{method: "POST", path: "/api/logout", token: at("mine", 0, time.Hour), body: `{"everywhere":true}`}).check(t, 204, nil, nil)
+	s.follow()
+	for name, raw := range map[string]string{"a token from the future": stolen, "what came of it": came} {
+		if got := s.works(raw); got != 401 {
+			t.Errorf("%s is answered %d after a log-out everywhere", name, got)
+		}
+	}
+	s.exchange("", stolen).check(t, 400, []string{"revoked"}, nil)
+}
+
+// TestALinkThatWasTakenBackStaysSo whatever is linked afterwards, and whoever is removed and added again.
+func TestALinkThatWasTakenBackStaysSo(t *testing.T) {
+	t.Parallel()
+	s, p := exchanging(t)
+	of := func(subject string) string {
+		return p.token(map[string]any{"iss": "https://email.example", "sub": subject, "email": "admin@globex.example", "email_verified": true, "iat": time.Now().Unix()})
+	}
+	mallory := db.Identity{Provider: "email", Subject: "mallory"}
+	s.exchange("", of("mallory"), "tenant", globex).check(t, 200, nil, nil)
+	if err := s.state.UnlinkIdentity(t.Context(), mallory, globexAdmin); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.state.LinkIdentity(t.Context(), mallory, globexMember); err != nil {
+		t.Fatal(err)
+	}
+	s.exchange("", of("other"), "tenant", globex).check(t, 400, []string{"no user of ours"}, nil)
+	if err := s.state.UnlinkIdentity(t.Context(), mallory, globexMember); err != nil {
+		t.Fatal(err)
+	}
+	dbtest.Exec(t, s.database.OwnerURL, "delete from users where id = '"+globexAdmin+"'",
+		"insert into users (tenant_id, email, role) values ('"+globex+"', 'admin@globex.example', 'admin')")
+	s.exchange("", of("mallory"), "tenant", globex).check(t, 400, []string{"no user of ours"}, nil)
+}
+
 // TestADenialLastsAsLongAsAProvidersTokens looks at what is kept of one that ends with the token's life.
 func TestADenialLastsAsLongAsAProvidersTokens(t *testing.T) {
 	t.Parallel()
@@ -294,5 +352,38 @@ func TestAProviderThatIsRemovedIsNotBelievedAnyMore(t *testing.T) {
 	now.Store(&gone)
 	if got := s.works(raw); got != 401 {
 		t.Errorf("what came of it is answered %d once it is removed", got)
+	}
+	now.Store(&there)
+	source.found.Store(false)
+	if got := s.works(raw); got != 401 {
+		t.Errorf("what came of it is answered %d once the key is withdrawn", got)
+	}
+}
+
+// TestAChainIsAsOldAsItsBeginning looks at the deny-list alone.
+func TestAChainIsAsOldAsItsBeginning(t *testing.T) {
+	t.Parallel()
+	first := &token.Claims{Provider: "linked", ID: "linked|0", Subject: "linked|u7", IssuedAt: time.Unix(100, 0)}
+	second := &token.Claims{ID: "1", Subject: "u", ClientID: "client_a", IssuedAt: time.Unix(200, 0), Origins: first.Lineage()}
+	third := &token.Claims{ID: "2", Subject: "u", ClientID: "client_b", IssuedAt: time.Unix(201, 0), Origins: second.Lineage()}
+	list := token.NewDenyList()
+	list.Add(token.Denial{Kind: token.DenyClient, Value: "client_a", IssuedBefore: time.Unix(150, 0)})
+	if !list.Denies(second) || !list.Denies(third) {
+		t.Errorf("the second is denied: %t, and the third, which came of it: %t", list.Denies(second), list.Denies(third))
+	}
+}
+
+// TestASharedSubjectIsNobodyElses tries names of programs and of another provider's users.
+func TestASharedSubjectIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	p := newIDP(t, time.Now)
+	source := p.remote()
+	shared, other := p.provider("shared", "authenticated", source), p.provider("clerk", "authenticated", source)
+	shared.Prefix = ""
+	s := newServer(t, options{config: taking(t, time.Now, shared, other)})
+	for subject, status := range map[string]int{acmeMember: 200, "shared|u7": 200, "clerk|user_boss": 401, "client_reports": 401} {
+		if got := s.works(p.token(map[string]any{"iss": "https://shared.example", "sub": subject})); got != status {
+			t.Errorf("%s is answered %d, want %d", subject, got, status)
+		}
 	}
 }

@@ -86,18 +86,27 @@ func (a *api) endSessions(r *http.Request, claims *token.Claims) error {
 	if err := a.State.EndSessions(r.Context(), claims.Subject); err != nil {
 		return err
 	}
-	denials := append(sessionOf(claims), everywhere(claims.Subject, a.Now()))
+	denials := append(sessionOf(claims), everywhere(claims.Subject, a.issuedBy(claims)))
 	for _, o := range claims.Origins {
-		denials = append(denials, everywhere(o.Subject, a.Now()))
+		denials = append(denials, everywhere(o.Subject, a.Now().Add(token.Leeway)))
 	}
 	return a.deny(r.Context(), denials...)
 }
 
-func everywhere(subject string, now time.Time) db.Denial {
-	return db.Denial{Kind: db.DenySubject, Value: subject, IssuedBefore: now, Reason: "logout everywhere"}
+// issuedBy is the latest iat that a token can have which the issuer of this one has issued by now: a provider's clock may be ahead
+// of ours by what its leeway says.
+func (a *api) issuedBy(claims *token.Claims) time.Time {
+	if claims.Provider == "" {
+		return a.Now()
+	}
+	return a.Now().Add(claims.GoodUntil.Sub(claims.Expiry))
+}
+
+func everywhere(subject string, issued time.Time) db.Denial {
+	return db.Denial{Kind: db.DenySubject, Value: subject, IssuedBefore: issued, Reason: "logout everywhere"}
 }
 
 // denialOf is of one token, for as long as anybody would take it.
 func denialOf(claims *token.Claims) db.Denial {
-	return db.Denial{Kind: db.DenyID, Value: claims.ID, Until: claims.Expiry.Add(token.Leeway), Reason: "logout"}
+	return db.Denial{Kind: db.DenyID, Value: claims.ID, Until: claims.GoodUntil, Reason: "logout"}
 }

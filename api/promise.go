@@ -21,7 +21,7 @@ func (a *api) promise(r *http.Request, c *token.Claims) error {
 	if issued.IsZero() {
 		issued = a.Now()
 	}
-	life := min(c.Expiry.Sub(issued)+token.Leeway, longestLife)
+	life := min(c.GoodUntil.Sub(issued)+time.Minute, longestLife) // a denial may be of what is issued within the leeway
 	if life <= time.Duration(a.promised.Load()) {
 		return nil
 	}

@@ -47,19 +47,11 @@ func (s *State) LinkIdentity(ctx context.Context, i Identity, userID string) err
 // link.
 func (s *State) UnlinkIdentity(ctx context.Context, i Identity, userID string) error {
 	const query = `
-		with gone as (
-			update rowpass.identities set unlinked_at = now()
-			where provider = $1::text and subject = $2::text and user_id = $3::uuid and unlinked_at is null
-			returning user_id
-		)
-		select rowpass.deny('sub', user_id::text, clock_timestamp() + interval '1 minute', null, 'an identity was unlinked') from gone`
-	found := false
-	err := s.askOnce(ctx, asked{query, []any{i.Provider, i.Subject, userID}, func(rows pgx.Rows) error {
-		found = rows.Next()
-		rows.Close()
-		return rows.Err()
-	}})
-	if err == nil && !found {
+		select case when rowpass.unlink_identity($1::text, $2::text, $3::uuid)
+			then rowpass.deny('sub', ($3::uuid)::text, clock_timestamp() + interval '1 minute', null, 'an identity was unlinked') end`
+	var found *bool
+	err := s.askOnce(ctx, asked{query, []any{i.Provider, i.Subject, userID}, one(&found)})
+	if err == nil && found == nil {
 		return ErrNotFound
 	}
 	return err
@@ -70,7 +62,7 @@ func Links(ctx context.Context, ownerURL string) (links []Link, err error) {
 	const query = `
 		select provider, subject, users.id::text, users.tenant_id::text, email, by_address, linked_at
 		from rowpass.identities join public.users on users.id = user_id
-		where unlinked_at is null order by provider, subject, email`
+		order by provider, subject, email`
 	err = asOwner(ctx, ownerURL, func(conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, query)
 		if err != nil {

@@ -64,8 +64,8 @@ func serviceGrants(service string) []string {
 		"grant execute on function rowpass.limit_time(bigint), rowpass.number_denials(bigint), rowpass.token_claims(text, text), " +
 			"rowpass.is_over(rowpass.refresh_families), rowpass.deny(text, text, timestamptz, timestamptz, text), " +
 			"rowpass.find_users(text, uuid), rowpass.first_user(), rowpass.find_passwords(text, uuid), " +
-			"rowpass.find_identities(text, text, text, uuid), rowpass.link_identity(text, text, uuid) to " + service,
-		"grant select, update on rowpass.identities to " + service,
+			"rowpass.find_identities(text, text, text, uuid), rowpass.link_identity(text, text, uuid), " +
+			"rowpass.unlink_identity(text, text, uuid) to " + service,
 	}
 }
 

@@ -237,7 +237,7 @@ func (c *candidate) readOwnClaims(context.Context) *fault {
 	if err != nil {
 		return &fault{err, "get a new token: rowpass issues none with such claims"}
 	}
-	claims.KeyID = c.key.ID()
+	claims.KeyID, claims.GoodUntil = c.key.ID(), claims.Expiry.Add(c.verifier.cfg.Leeway)
 	c.claims = claims
 	return nil
 }
@@ -256,7 +256,7 @@ func (c *candidate) readForeignClaims(context.Context) *fault {
 	}
 	var f *fault
 	if c.claims, f = c.provider.start(c.object); c.claims != nil {
-		c.claims.KeyID = c.foreign.ID()
+		c.claims.KeyID, c.claims.GoodUntil = c.foreign.ID(), c.claims.Expiry.Add(c.provider.Leeway)
 		if c.claims.ID == "" {
 			c.claims.ID = c.provider.mark() + c.jws.digest()
 		}

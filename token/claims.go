@@ -25,6 +25,7 @@ type Claims struct {
 	IssuedAt  time.Time // iat; zero where the token has none
 	NotBefore time.Time // nbf; zero where the token has none
 	Expiry    time.Time // exp: refused from here on, give or take the leeway
+	GoodUntil time.Time // exp with the leeway that its issuer has here: nobody takes it any more then; zero where none verified it
 	KeyID     string    // the kid of the key that verified it
 	Provider  string    // whose token it is, as the configuration names it; "" where it is ours
 	Identity  Identity  // whom the provider means; zero where the token is ours

@@ -85,26 +85,30 @@ func (t term) and(other term) term {
 	return t
 }
 
-// Denies says whether a token with these claims was revoked, or one that it was exchanged for. It is as old as the oldest of
-// these: else who has an old token would exchange it after a denial that spares new ones.
+// Denies says whether a token with these claims was revoked, or one that it was exchanged for. Each is as old as the oldest that it
+// came of: else who has an old token would exchange it after a denial that spares new ones.
 func (d *DenyList) Denies(c *Claims) bool {
 	if d == nil || d.count.Load() == 0 {
 		return false
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	oldest := c.IssuedAt
-	for _, o := range c.Origins {
+	if len(c.Origins) == 0 {
+		return d.denies(c.origin())
+	}
+	lineage := c.Lineage()
+	oldest := lineage[len(lineage)-1].IssuedAt
+	for i := len(lineage) - 1; i >= 0; i-- {
+		o := lineage[i]
 		if o.IssuedAt.Before(oldest) {
 			oldest = o.IssuedAt
 		}
+		o.IssuedAt = oldest
 		if d.denies(o) {
 			return true
 		}
 	}
-	return d.denies(Origin{
-		ID: c.ID, SessionID: c.SessionID, Subject: c.Subject, Tenant: c.Tenant, ClientID: c.ClientID, KeyID: c.KeyID, IssuedAt: oldest,
-	})
+	return false
 }
 
 // denies looks up what a token can be revoked by. The caller has mu.

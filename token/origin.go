@@ -3,7 +3,10 @@ package token
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
+
+	"rowpass/keys"
 )
 
 // originClaim is where a token says what it was exchanged for. Only we write it, and only in tokens of ours.
@@ -16,18 +19,20 @@ const MaxOrigins = 4
 // is not.
 type Origin struct {
 	Provider  string // whose it was; "": ours
+	Issuer    string // of the provider's, as its token names it
 	ID        string
 	Subject   string
 	Tenant    string
 	ClientID  string
 	SessionID string
-	KeyID     string // of ours
+	KeyID     string
 	IssuedAt  time.Time
 }
 
 // origin is an Origin as a claim has it.
 type origin struct {
 	Provider  string `json:"provider,omitempty"`
+	Issuer    string `json:"iss,omitempty"`
 	ID        string `json:"jti"`
 	Subject   string `json:"sub"`
 	Tenant    string `json:"tenant_id,omitempty"`
@@ -38,20 +43,23 @@ type origin struct {
 }
 
 // Lineage is what a token says that is exchanged for the one with these claims: these, and what they came of.
-func (c *Claims) Lineage() []Origin {
+func (c *Claims) Lineage() []Origin { return append([]Origin{c.origin()}, c.Origins...) }
+
+func (c *Claims) origin() Origin {
 	o := Origin{
-		Provider: c.Provider, ID: c.ID, Subject: c.Subject, Tenant: c.Tenant, ClientID: c.ClientID, SessionID: c.SessionID, IssuedAt: c.IssuedAt,
+		Provider: c.Provider, ID: c.ID, Subject: c.Subject, Tenant: c.Tenant, ClientID: c.ClientID, SessionID: c.SessionID, KeyID: c.KeyID,
+		IssuedAt: c.IssuedAt,
 	}
-	if c.Provider == "" {
-		o.KeyID = c.KeyID
+	if c.Provider != "" {
+		o.Issuer = c.Issuer
 	}
-	return append([]Origin{o}, c.Origins...)
+	return o
 }
 
 func originClaims(origins []Origin) []origin {
 	var all []origin
 	for _, o := range origins {
-		claim := origin{o.Provider, o.ID, o.Subject, o.Tenant, o.ClientID, o.SessionID, o.KeyID, 0}
+		claim := origin{o.Provider, o.Issuer, o.ID, o.Subject, o.Tenant, o.ClientID, o.SessionID, o.KeyID, 0}
 		if !o.IssuedAt.IsZero() {
 			claim.IssuedAt = o.IssuedAt.Unix()
 		}
@@ -75,32 +83,30 @@ func readOrigins(o Object) ([]Origin, error) {
 		if c.ID == "" || c.Subject == "" {
 			return nil, invalid("claims: an origin has no jti or no sub")
 		}
-		origins[i] = Origin{c.Provider, c.ID, c.Subject, c.Tenant, c.ClientID, c.SessionID, c.KeyID, time.Unix(c.IssuedAt, 0).UTC()}
+		origins[i] = Origin{c.Provider, c.Issuer, c.ID, c.Subject, c.Tenant, c.ClientID, c.SessionID, c.KeyID, time.Unix(c.IssuedAt, 0).UTC()}
 	}
 	return origins, nil
 }
 
-// checkOrigins says whether tokens of every provider that the token came of are still exchanged.
+// checkOrigins says whether the providers' tokens that the token came of would still be exchanged: by the provider, the issuer and the
+// key that they had.
 func (v *Verifier) checkOrigins(c *Claims) *fault {
 	for _, o := range c.Origins {
-		if o.Provider == "" {
-			continue
-		}
-		if v.cfg.Providers == nil || !v.cfg.Providers().exchanged(o.Provider) {
-			return refuse(fmt.Sprintf("configure provider %s, with users other than none", o.Provider), "the provider that it came of is not one of ours any more")
+		if o.Provider != "" && (v.cfg.Providers == nil || !v.cfg.Providers().exchanges(o)) {
+			return refuse("get a new token: provider "+o.Provider+" was taken out, or is not for exchange any more, or has withdrawn the key",
+				"what it came of is not taken any more")
 		}
 	}
 	return nil
 }
 
-// exchanged says whether tokens of the provider are exchanged.
-func (p Providers) exchanged(name string) bool {
-	for _, of := range p.byIssuer {
-		if of.Name == name && of.Match != MatchNone {
-			return true
-		}
+// exchanges says whether a token like this one is exchanged.
+func (p Providers) exchanges(o Origin) bool {
+	of := p.byIssuer[o.Issuer]
+	if of == nil || of.Name != o.Provider || of.Match == MatchNone {
+		return false
 	}
-	return false
+	return o.KeyID == "" || slices.ContainsFunc(of.Keys.Set().Keys(), func(k keys.PublicKey) bool { return k.ID() == o.KeyID })
 }
 
 // Extra are the claims of a token of ours that its Grant had as Extra.

@@ -41,6 +41,8 @@ type Provider struct {
 	Email             Path      // the user's e-mail address, for MatchEmail
 	EmailVerified     Path      // whether the provider has verified it, likewise
 	Keys              KeySource
+
+	foreign []string // what subjects of any provider may begin with
 }
 
 // Refused are values of a claim by which a token is not for us.
@@ -59,6 +61,11 @@ func NewProviders(list []Provider) (Providers, error) {
 	all := Providers{byIssuer: map[string]*Provider{}}
 	for i := range list {
 		p := &list[i]
+		for _, other := range list {
+			if other.Name != p.Name {
+				p.foreign = append(p.foreign, other.mark())
+			}
+		}
 		if err := p.check(); err != nil {
 			return Providers{}, fmt.Errorf("provider %s: %w", p.Name, err)
 		}
@@ -223,6 +230,9 @@ func (p *Provider) start(o Object) (*Claims, *fault) {
 // and, where there is a tenant, rowpass_tenant beside it.
 func (p *Provider) finish(c *Claims, o Object) *fault {
 	subject, _, _ := o.first(p.Subject)
+	if p.Prefix == "" && isMarked(subject, p.foreign) {
+		return refuse("take shared_subjects out of the provider's block", "claims: the subject is in somebody else's name space")
+	}
 	c.Subject = p.Prefix + subject
 	c.Tenant, _, _ = o.first(p.Tenant)
 	c.Identity = p.identity(o, subject)
@@ -237,6 +247,11 @@ func (p *Provider) finish(c *Claims, o Object) *fault {
 		return &fault{tooLarge("the claim set", maxClaims), "let the provider leave out of its tokens what your policies don't need"}
 	}
 	return nil
+}
+
+// isMarked tells of a subject that would be a program's, or a provider's user, without a prefix.
+func isMarked(subject string, marks []string) bool {
+	return slices.ContainsFunc(append([]string{"client_"}, marks...), func(m string) bool { return strings.HasPrefix(subject, m) })
 }
 
 // readLoosely reads what may be there. IDs get the provider's prefix: a deny-list must not take them for another's.

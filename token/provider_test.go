@@ -94,7 +94,7 @@ func TestAProvidersTokenBecomesClaims(t *testing.T) {
 	}
 	want := &token.Claims{
 		Issuer: idp, Subject: "idp|u7", ClientID: "web", ID: "idp|j7", SessionID: "idp|s7", Tenant: "o9", Role: "authenticated", Provider: "idp",
-		Audience: []string{"other", "app"}, IssuedAt: now, Expiry: now.Add(time.Minute), KeyID: "k1",
+		Audience: []string{"other", "app"}, IssuedAt: now, Expiry: now.Add(time.Minute), GoodUntil: got.GoodUntil, KeyID: "k1",
 		Identity: token.Identity{Subject: "u7"},
 	}
 	set := got.JSON

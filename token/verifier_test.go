@@ -61,7 +61,7 @@ func TestVerifyGivesTheClaims(t *testing.T) {
 	}
 	want := &token.Claims{
 		Issuer: issuer, Subject: "u1", ClientID: "c1", ID: "j1", Tenant: "t1", Role: "authenticated", Scope: "read write",
-		Audience: []string{audience}, IssuedAt: now, NotBefore: now, Expiry: now.Add(15 * time.Minute), KeyID: s.key.ID(),
+		Audience: []string{audience}, IssuedAt: now, NotBefore: now, Expiry: now.Add(15 * time.Minute), GoodUntil: now.Add(16 * time.Minute), KeyID: s.key.ID(),
 		SessionID: "s1",
 		JSON: []byte(`{"act":{"sub":"c1"},"aud":"rowpass","client_id":"c1","exp":1795340700,"iat":1795339800,"iss":"https://rowpass.example","jti":"j1",` +
 			`"nbf":1795339800,"plan":"pro","role":"authenticated","scope":"read write","sid":"s1","sub":"u1","tenant_id":"t1"}`),
