@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"rowpass/db"
+	"rowpass/identity"
 	"rowpass/keys"
 )
 
@@ -28,6 +29,7 @@ type AdminConfig struct {
 	Following func() string          // what keeps this instance from hearing of new keys and revocations; "" where nothing does
 	Draining  func() bool            // true once the process has been told to stop
 	Providers func() []ProviderState // may be nil: there are none
+	Profiles  ProfileStatus          // nil: none are kept
 }
 
 const (
@@ -81,6 +83,9 @@ func (c AdminConfig) ready(ctx echo.Context) error {
 	if states := c.providers(); len(states) > 0 {
 		answer["providers"] = states
 	}
+	if c.Profiles != nil {
+		answer["sync"] = c.sources(reqCtx)
+	}
 	return ctx.JSON(status, answer)
 }
 
@@ -96,6 +101,34 @@ func (c AdminConfig) providers() map[string]string {
 	}
 	return texts
 }
+
+// sources says how each source of profiles fares, which doesn't make the instance unready either.
+func (c AdminConfig) sources(ctx context.Context) map[string]string {
+	all, err := c.Profiles(ctx)
+	if err != nil {
+		return nil // the database's part says so
+	}
+	texts := map[string]string{}
+	for _, s := range all {
+		texts[s.Source] = describeSource(s)
+	}
+	return texts
+}
+
+func describeSource(s identity.SourceStatus) string {
+	switch {
+	case s.Dead > 0:
+		return fmt.Sprintf("%d events could not be read; rowpass sync dead %s says why", s.Dead, s.Source)
+	case s.Lag > lagging:
+		return fmt.Sprintf("%d events wait, the oldest for %s", s.Pending, s.Lag.Round(time.Second))
+	case s.LastReceived.IsZero() && s.LastReconciled.IsZero() && s.Live == s.Provisional:
+		return "nothing was heard of it yet"
+	}
+	return "ok"
+}
+
+// lagging is how long events may wait before /readyz says so.
+const lagging = time.Minute
 
 // OnlyLocalNames refuses requests under any name but localhost and addresses: a listener on loopback is not meant for web
 // pages, one of which could point a name of its own at it.

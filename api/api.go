@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/labstack/echo/v4"
 
 	"rowpass/db"
@@ -32,11 +33,15 @@ type Config struct {
 	Login          bool   // POST /api/login
 	Limits         Limits // the zero Limits has none
 	Audit          *db.Audit
-	Clients        []Client       // may be empty: nobody gets a token by client_credentials
-	Demo           bool           // GET /api/token hands out tokens for any user to anybody
-	Hosts          []string       // host names that a demo answers to, beside IP addresses; against DNS rebinding
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Request-Id are believed; may be empty
-	SQL            *SQLConfig     // nil: POST /sql is not served
+	Clients        []Client        // may be empty: nobody gets a token by client_credentials
+	Directory      bool            // users and tenants are kept here: their routes, log-in, and the grants that are for users
+	Demo           bool            // GET /api/token hands out tokens for any user to anybody, and / is the playground
+	DemoUsers      DemoUsers       // whom the playground offers; nil: nobody
+	Explain        Explain         // nil: the playground explains nothing
+	Hosts          []string        // host names that a demo answers to, beside IP addresses; against DNS rebinding
+	TrustedProxies []netip.Prefix  // whose X-Forwarded-For and X-Request-Id are believed; may be empty
+	SQL            *SQLConfig      // nil: POST /sql is not served
+	Profiles       *ProfilesConfig // nil: no profiles are kept
 	Metrics        *Metrics
 	Log            *slog.Logger     // one line a request; never a token
 	Now            func() time.Time // nil: time.Now
@@ -44,11 +49,12 @@ type Config struct {
 
 type api struct {
 	Config
-	clients  map[string]Client
-	limiters limiters
-	path     string       // PublicURL's, where it has one: what our own addresses begin with
-	metadata string       // where a 401 points to
-	promised atomic.Int64 // for how long, in nanoseconds, tokens of providers were promised to live
+	clients    map[string]Client
+	limiters   limiters
+	path       string                       // PublicURL's, where it has one: what our own addresses begin with
+	metadata   string                       // where a 401 points to
+	seenTokens *lru.Cache[string, struct{}] // of providers, by their IDs
+	promised   atomic.Int64                 // for how long, in nanoseconds, tokens of providers were promised to live
 }
 
 // New is the public listener's handler.
@@ -57,8 +63,8 @@ func New(c Config) http.Handler {
 		c.Now = time.Now
 	}
 	a := &api{
-		Config: c, clients: clientsByID(c.Clients, c.Login), limiters: newLimiters(c.Limits),
-		path: pathOf(c.PublicURL).RawPath, metadata: resourceMetadataURL(c.PublicURL),
+		Config: c, clients: clientsByID(c.Clients, c.Directory, c.Login), limiters: newLimiters(c.Limits),
+		seenTokens: newSeenTokens(), path: pathOf(c.PublicURL).RawPath, metadata: resourceMetadataURL(c.PublicURL),
 	}
 	e := echo.New()
 	e.HTTPErrorHandler = func(error, echo.Context) {} // observe has answered already
@@ -85,10 +91,36 @@ func (a *api) routes(e *echo.Echo) {
 	if a.Demo {
 		get(e, tokenPath, a.demoToken)
 	}
+	e.POST("/api/logout", a.logout)
+	if a.Directory {
+		a.directoryRoutes(e)
+	}
+
+	if a.SQL != nil {
+		sql := a.sqlEndpoint()
+		e.POST(sqlPath, sql.serve)
+		e.OPTIONS(sqlPath, sql.preflight)
+	}
+
+	if a.Profiles != nil {
+		e.POST(webhooksPath+":source", a.webhook)
+	}
+
+	get(e, "/", a.introduction)
+	get(e, stylePath, func(c echo.Context) error { return servePart(c, stylePath[1:]) })
+	if a.Demo {
+		a.playgroundRoutes(e)
+	}
+	get(e, "/openapi.yaml", describe(a.PublicURL))
+	get(e, "/errors", a.errorList)
+	get(e, "/errors/:code", a.errorHelp)
+}
+
+// directoryRoutes are those on users and tenants.
+func (a *api) directoryRoutes(e *echo.Echo) {
 	if a.Login {
 		e.POST("/api/login", a.login)
 	}
-	e.POST("/api/logout", a.logout)
 
 	get(e, "/api/users", list(a, "users", a.DB.Users, appendUser, userID))
 	e.POST("/api/users", a.asCaller(a.addUser))
@@ -100,17 +132,6 @@ func (a *api) routes(e *echo.Echo) {
 	get(e, "/api/tenants", list(a, "tenants", a.DB.Tenants, appendTenant, tenantID))
 	get(e, "/api/tenants/:id", one(a, a.DB.Tenant, appendTenant))
 	e.PATCH("/api/tenants/:id", a.onRow(a.renameTenant))
-
-	if a.SQL != nil {
-		sql := a.sqlEndpoint()
-		e.POST(sqlPath, sql.serve)
-		e.OPTIONS(sqlPath, sql.preflight)
-	}
-
-	get(e, "/", a.introduction)
-	get(e, "/openapi.yaml", describe(a.PublicURL))
-	get(e, "/errors", a.errorList)
-	get(e, "/errors/:code", a.errorHelp)
 }
 
 // Addresses that stand in discovery too, or that are told apart by.

@@ -32,13 +32,15 @@ func (c Client) actsFor(tenant string) bool {
 
 // clientsByID has the configured clients and those without a secret, for what runs in browsers: who exchanges a token of its own
 // and, where users log in here, who refreshes what it got by that.
-func clientsByID(clients []Client, login bool) map[string]Client {
+func clientsByID(clients []Client, directory, login bool) map[string]Client {
 	byID := make(map[string]Client, len(clients)+2)
-	byID[token.ClientExchange] = Client{ID: token.ClientExchange, public: true}
 	for _, c := range clients {
 		byID[c.ID] = c
 	}
-	if login {
+	if directory {
+		byID[token.ClientExchange] = Client{ID: token.ClientExchange, public: true}
+	}
+	if directory && login {
 		byID[token.ClientLogin] = Client{ID: token.ClientLogin, public: true}
 	}
 	return byID

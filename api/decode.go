@@ -49,7 +49,7 @@ func reading(err error) error {
 	var ended *endedError
 	switch {
 	case errors.As(err, &tooLarge):
-		return fmt.Errorf("%w: a body may have %d bytes", errTooLarge, maxBody)
+		return fmt.Errorf("%w: a body may have %d bytes", errTooLarge, tooLarge.Limit)
 	case errors.As(err, &ended):
 		return ended
 	}

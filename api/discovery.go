@@ -60,9 +60,9 @@ func (a *api) resourceMetadata(c echo.Context) error {
 
 func (a *api) describeServer() serverMetadata {
 	return serverMetadata{
-		Issuer: a.PublicURL, JWKSURI: a.PublicURL + jwksPath, GrantTypes: grantTypeNames(), ResponseTypes: []string{}, Scopes: a.scopes(),
-		TokenEndpoint: a.PublicURL + tokenPath, TokenAuthMethods: authMethodNames(true),
-		RevocationEndpoint: a.PublicURL + revocationPath, RevocationAuthMethods: authMethodNames(true),
+		Issuer: a.PublicURL, JWKSURI: a.PublicURL + jwksPath, GrantTypes: a.grantTypeNames(), ResponseTypes: []string{}, Scopes: a.scopes(),
+		TokenEndpoint: a.PublicURL + tokenPath, TokenAuthMethods: authMethodNames(a.Directory),
+		RevocationEndpoint: a.PublicURL + revocationPath, RevocationAuthMethods: authMethodNames(a.Directory),
 		IntrospectionEndpoint: a.PublicURL + introspectionPath, IntrospectionAuthMethods: authMethodNames(false),
 		ProtectedResources: []string{a.PublicURL},
 	}

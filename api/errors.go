@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"rowpass/db"
+	"rowpass/identity"
 	"rowpass/token"
 )
 
@@ -55,6 +56,8 @@ var problems = []problem{
 	{token.ErrNotYetValid, http.StatusUnauthorized, "invalid_token", "The token is not accepted", ""},
 	{token.ErrInvalid, http.StatusUnauthorized, "invalid_token", "The token is not accepted", ""},
 	{token.ErrRevoked, http.StatusUnauthorized, "invalid_token", "The token is not accepted", ""},
+	{errEvent, http.StatusForbidden, "invalid_event", "The event is not taken",
+		"Read the detail. It was not signed by any of the source's secrets, or too long ago; nothing of it was kept."},
 	{errRole, http.StatusForbidden, "insufficient_scope", "The caller may not do this",
 		"You may see this row, but the policies do not let you change it, or your token's role may not be taken. An admin of the tenant may do more."},
 	{db.ErrForbidden, http.StatusForbidden, "insufficient_scope", "The caller may not do this", ""},
@@ -65,13 +68,15 @@ var problems = []problem{
 	{errNotAllowed, http.StatusMethodNotAllowed, "method_not_allowed", "The address does not know this method", "The Allow header lists those that it knows."},
 	{db.ErrAmbiguous, http.StatusConflict, "ambiguous_user", "More than one user has this e-mail address", "Name the tenant too, or the user's id."},
 	{db.ErrConflict, http.StatusConflict, "conflict", "The change collides with another row", "Read the detail, or send the request again if another change came between."},
-	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large", "The request is too large", "A body may have 64 KiB."},
+	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large", "The request is too large", "A body may have 64 KiB; what a provider sends to /webhooks, 1 MiB."},
 	{errMedia, http.StatusUnsupportedMediaType, "unsupported_media_type", "This kind of body is not read here", "Send application/json."},
 	{errLimited, http.StatusTooManyRequests, "too_many_requests", "Too many requests", "Wait for as many seconds as Retry-After says. The limits are the operator's."},
 	{errHost, http.StatusMisdirectedRequest, "misdirected", "This host name is not ours", "A demo answers to localhost and to public_url's host alone, so that no web page can reach it under a name of its own."},
 	{db.ErrInvalid, http.StatusUnprocessableEntity, "invalid_value", "A value is not allowed", "Read the detail: it names the rule."},
 	{db.ErrHook, http.StatusInternalServerError, "claims_hook", "The owner's claims could not be added",
 		"The database's owner has a function auth.token_claims that adds claims to tokens. It did not work, so no token was issued; the log says why."},
+	{identity.ErrFull, http.StatusServiceUnavailable, "busy", "This instance is busy", ""},
+	{identity.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The database cannot be reached", ""},
 	{db.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The database cannot be reached", "Wait a second and send the request again. Whether an interrupted change was made is not known: look before you repeat it."},
 	{db.ErrSeal, http.StatusServiceUnavailable, "seal_refused", "This instance cannot prove its callers to the database", "The operator has to set both clocks, or to give the instance the database's seal key: rowpass seal export."},
 	{db.ErrBusy, http.StatusServiceUnavailable, "busy", "This instance is busy",
@@ -101,7 +106,7 @@ func detail(err error, p problem) string {
 		return refusal.Detail
 	case p.code == "invalid_token":
 		return token.Describe(err)
-	case p.status == internal.status, errors.Is(err, db.ErrNotFound), err == p.err:
+	case p.status == internal.status, errors.Is(err, db.ErrNotFound), errors.Is(err, identity.ErrUnavailable), err == p.err:
 		return ""
 	}
 	return strings.TrimPrefix(err.Error(), p.err.Error()+": ")
@@ -194,16 +199,6 @@ func fromEcho(err error, r *http.Request) error {
 		return fmt.Errorf("%w: %w", errGone, err)
 	}
 	return err
-}
-
-// introduction is for whoever types the address into a browser.
-func (a *api) introduction(c echo.Context) error {
-	return c.String(http.StatusOK, fmt.Sprintf(`rowpass: bearer tokens in, your rows and no others out.
-
-%[1]s/openapi.yaml   everything that is served here
-%[1]s/errors         what the errors mean
-%[1]s/.well-known/oauth-authorization-server   the issuer
-`, a.PublicURL))
 }
 
 // errorList and errorHelp are what a problem's "type" leads to.

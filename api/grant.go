@@ -20,7 +20,7 @@ type grantType struct {
 	serve  func(*api, *http.Request, Client, url.Values) (tokenAnswer, error)
 }
 
-// grantTypes is all that the token endpoint knows.
+// grantTypes is all that the token endpoint knows. But for the first, all are for users of the directory.
 var grantTypes = []grantType{
 	{"client_credentials", "", (*api).clientCredentials},
 	{"refresh_token", token.ClientLogin, (*api).refresh},
@@ -28,10 +28,18 @@ var grantTypes = []grantType{
 	{"urn:rowpass:grant-type:user", "", (*api).userToken},
 }
 
-func grantTypeNames() []string {
-	names := make([]string, len(grantTypes))
-	for i, g := range grantTypes {
-		names[i] = g.name
+// grants are those that can be served here.
+func (a *api) grants() []grantType {
+	if a.Directory {
+		return grantTypes
+	}
+	return grantTypes[:1]
+}
+
+func (a *api) grantTypeNames() []string {
+	var names []string
+	for _, g := range a.grants() {
+		names = append(names, g.name)
 	}
 	return names
 }
@@ -66,7 +74,7 @@ func (a *api) tokenEndpoint(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	grant, err := grantTypeOf(form)
+	grant, err := a.grantTypeOf(form)
 	if err != nil {
 		return err
 	}
@@ -123,9 +131,9 @@ func (a *api) recordRefusal(r *http.Request, client Client, err error) {
 	a.audit(r, db.Event{Name: "refuse", Outcome: outcomeRefused, ClientID: client.ID, Tenant: client.Tenant, Reason: reason})
 }
 
-func grantTypeOf(form url.Values) (grantType, error) {
+func (a *api) grantTypeOf(form url.Values) (grantType, error) {
 	name := form.Get("grant_type")
-	for _, g := range grantTypes {
+	for _, g := range a.grants() {
 		if g.name == name {
 			return g, nil
 		}
@@ -134,7 +142,7 @@ func grantTypeOf(form url.Values) (grantType, error) {
 	if name == "" {
 		code = "invalid_request"
 	}
-	return grantType{}, refuse(code, "grant_type is one of: %s", strings.Join(grantTypeNames(), ", "))
+	return grantType{}, refuse(code, "grant_type is one of: %s", strings.Join(a.grantTypeNames(), ", "))
 }
 
 // clientCredentials issues a client's own token (RFC 6749, section 4.4): its subject is the client, and no refresh token

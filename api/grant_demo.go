@@ -30,7 +30,7 @@ func (a *api) demoToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if wantsText(c.Request()) {
+	if accepts(c.Request(), "text/plain") { // $(curl -H 'Accept: text/plain' …) is then the token
 		noStore(c)
 		return c.String(http.StatusOK, raw)
 	}
@@ -56,11 +56,11 @@ func (a *api) demoUser(r *http.Request) (db.Entry, error) {
 	return entry, err
 }
 
-// wantsText is for curl: $(curl -H 'Accept: text/plain' …) is then the token.
-func wantsText(r *http.Request) bool {
+// accepts tells whether the request asks for this media type by name; */* asks for nothing.
+func accepts(r *http.Request, kind string) bool {
 	for _, part := range strings.Split(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		kind, parameters, err := mime.ParseMediaType(part)
-		if err == nil && kind == "text/plain" && parameters["q"] != "0" {
+		asked, parameters, err := mime.ParseMediaType(part)
+		if err == nil && asked == kind && parameters["q"] != "0" {
 			return true
 		}
 	}

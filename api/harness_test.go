@@ -116,7 +116,7 @@ func newServer(t testing.TB, o options) *server {
 	s.runAudit(log)
 	config := api.Config{
 		SQL: s.openSQL(o), DB: s.db, State: s.state, Issuer: s.issuer, Verifier: newDenyingVerifier(t, s.ring, s.denied), Denied: s.denied,
-		Ring: func() keys.Ring { return s.ring }, JWKSMaxAge: 5 * time.Minute, PublicURL: issuer, Login: true, Audit: s.audit,
+		Ring: func() keys.Ring { return s.ring }, JWKSMaxAge: 5 * time.Minute, PublicURL: issuer, Directory: true, Login: true, Audit: s.audit,
 		Refresh: api.RefreshConfig{TTL: 24 * time.Hour, MaxAge: 30 * 24 * time.Hour, Grace: 10 * time.Second},
 		Clients: []api.Client{{
 			ID: client, SecretSHA256: sha256.Sum256([]byte(clientSecret)), Tenant: acme,

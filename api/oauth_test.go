@@ -184,7 +184,7 @@ func FuzzTokenForm(f *testing.F) {
 	}
 	silent := slog.New(slog.DiscardHandler)
 	h := api.New(api.Config{
-		Clients: trusted(), Audit: db.NewAudit(nil, silent), Metrics: api.NewMetrics("test"), Log: silent, PublicURL: issuer,
+		Clients: trusted(), Directory: true, Audit: db.NewAudit(nil, silent), Metrics: api.NewMetrics("test"), Log: silent, PublicURL: issuer,
 	})
 	codes := []string{"invalid_request", "invalid_client", "unsupported_grant_type"}
 	f.Fuzz(func(t *testing.T, body, kind, authorization string) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
@@ -118,7 +119,7 @@ func TestRequestsThatAreNotDescribedAreNoticed(t *testing.T) {
 var pathParameter = regexp.MustCompile(`:(\w+)`)
 
 func TestDescriptionHasEveryRouteAndNoOther(t *testing.T) {
-	s := newServer(t, options{sql: true})
+	s := newProfileServer(t, options{sql: true, config: explaining}).server
 	var routes, heads []string
 	for _, r := range s.Config.Handler.(*echo.Echo).Routes() {
 		route := r.Method + " " + pathParameter.ReplaceAllString(r.Path, "{$1}")
@@ -143,8 +144,8 @@ func TestDescriptionHasEveryRouteAndNoOther(t *testing.T) {
 // TestEveryDescribedOperationIsServed asks for each through the door, at a server with everything and at one without what
 // can be switched off.
 func TestEveryDescribedOperationIsServed(t *testing.T) {
-	full, plain := newServer(t, options{sql: true}), newServer(t, options{plain: true, config: func(c *api.Config) { c.Login = false }})
-	example := strings.NewReplacer("{id}", acmeAdmin, "{code}", "not_found")
+	full, plain := newProfileServer(t, options{sql: true, config: explaining}).server, newServer(t, options{plain: true, config: func(c *api.Config) { c.Login = false }})
+	example := strings.NewReplacer("{id}", acmeAdmin, "{code}", "not_found", "{source}", "idp", "{file}", "page.js")
 	off := map[string]bool{}
 	for operation := range must(described())(t).operations() {
 		method, path, _ := strings.Cut(operation, " ")
@@ -156,7 +157,10 @@ func TestEveryDescribedOperationIsServed(t *testing.T) {
 			off[operation] = true
 		}
 	}
-	want := map[string]bool{"GET /api/token": true, "POST /api/login": true, "POST /sql": true, "OPTIONS /sql": true}
+	want := map[string]bool{
+		"GET /api/token": true, "POST /api/login": true, "POST /sql": true, "OPTIONS /sql": true, "POST /webhooks/{source}": true,
+		"GET /playground/users": true, "POST /playground/explain": true, "GET /playground/{file}": true,
+	}
 	if diff := cmp.Diff(want, off); diff != "" {
 		t.Errorf("what can be switched off (-want +got):\n%s", diff)
 	}
@@ -222,7 +226,7 @@ func TestDescriptionIsServedWithOurAddress(t *testing.T) {
 
 // TestBrokenBodiesAreAnsweredAsDescribed sends chunks that are none, which no client of Go's does.
 func TestBrokenBodiesAreAnsweredAsDescribed(t *testing.T) {
-	s := newServer(t, options{sql: true})
+	s := newProfileServer(t, options{sql: true}).server
 	for _, line := range []struct{ path, kind, header string }{
 		{"/api/token", form, ""},
 		{"/api/revoke", form, ""},
@@ -231,6 +235,7 @@ func TestBrokenBodiesAreAnsweredAsDescribed(t *testing.T) {
 		{"/api/logout", "application/json", ""},
 		{"/api/users", "application/json", ""},
 		{"/sql", "application/json", "Neon-Connection-String: postgresql://authenticated@h\r\n"},
+		{"/webhooks/idp", "application/json", headerLines(event("a", "{}", time.Now()))},
 	} {
 		t.Run(line.path, func(t *testing.T) {
 			conn := must(net.Dial("tcp", s.Listener.Addr().String()))(t)
@@ -247,4 +252,12 @@ func TestBrokenBodiesAreAnsweredAsDescribed(t *testing.T) {
 			s.conform(req, "", a)
 		})
 	}
+}
+
+// headerLines are a request's, as they are sent.
+func headerLines(r request) (lines string) {
+	for name, value := range r.headers {
+		lines += name + ": " + value + "\r\n"
+	}
+	return lines
 }

@@ -47,6 +47,9 @@ func (a *api) bodyLimit(r *http.Request) int64 {
 	if a.SQL != nil && r.URL.Path == sqlPath {
 		return a.SQL.MaxRequestBytes + 1 // so that it is refused in the driver's shape
 	}
+	if a.isWebhook(r) {
+		return maxEvent
+	}
 	return maxBody
 }
 

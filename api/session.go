@@ -46,6 +46,7 @@ func (a *api) claims(r *http.Request) (*token.Claims, error) {
 	if err := a.promise(r, claims); err != nil {
 		return nil, err
 	}
+	a.seen(r, claims)
 	if r.ContentLength != 0 {
 		r.Body = &watched{r.Body, func() error { return a.stillHolds(r) }}
 	}

@@ -21,13 +21,15 @@ type Hardening struct {
 	Revoked bool // false: only a superuser may, as on hosted servers
 }
 
-// dangerous are the functions that run SQL text, change the session, outlive the request or reach others, of PostgreSQL 15 to
-// 18. The check of a stranger's statement refuses them by not knowing them; this takes them away in the database as well.
+// DangerousFunctions is a regular expression of the names, in pg_catalog, of functions that run SQL text, change the session, outlive
+// the request or reach others, of PostgreSQL 15 to 18. The check of a stranger's statement refuses them by not knowing them; Harden
+// takes them away in the database as well.
+const DangerousFunctions = `^(set_config|ts_stat|(query|cursor|table|schema|database)_to_xml.*|pg_(terminate|cancel)_backend|pg_notify|pg_(try_)?advisory_.*|lo_.*|loread|lowrite|setseed|pg_sleep.*|pg_logical_emit_message|pg_export_snapshot|txid_current|pg_current_xact_id|pg_switch_wal|pg_prepared_statement|pg_cursor|pg_listening_channels)$`
+
 const dangerous = `
 	select p.oid::regprocedure::text, p.proname::text from pg_catalog.pg_proc p
 	where pronamespace = 'pg_catalog'::regnamespace
-		and proname ~ '^(set_config|ts_stat|(query|cursor|table|schema|database)_to_xml.*|pg_(terminate|cancel)_backend|pg_notify|pg_(try_)?advisory_.*|lo_.*|loread|lowrite|setseed|pg_sleep.*|pg_logical_emit_message|pg_export_snapshot|txid_current|pg_current_xact_id|pg_switch_wal|pg_prepared_statement|pg_cursor|pg_listening_channels)$'
-		and proname <> 'txid_current_if_assigned' and proname <> 'pg_current_xact_id_if_assigned'
+		and proname ~ '` + DangerousFunctions + `'
 		and exists (select from pg_catalog.aclexplode(coalesce(proacl, pg_catalog.acldefault('f', proowner))) where grantee = 0)
 	union all
 	select '', '' from pg_catalog.pg_class, pg_catalog.aclexplode(relacl) a

@@ -34,7 +34,7 @@ func grantLogins(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 		if err := grantMembership(ctx, pool, gateway); err != nil {
 			return err
 		}
-		if err := execute(ctx, pool, "grant usage on schema public, auth to "+quote(gateway)); err != nil {
+		if err := execute(ctx, pool, "grant usage on schema public, auth, neon_identity to "+quote(gateway)); err != nil {
 			return err
 		}
 	}
@@ -42,7 +42,11 @@ func grantLogins(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 	if err != nil || service == "" {
 		return err
 	}
-	return execute(ctx, pool, serviceGrants(quote(service))...)
+	grants := serviceGrants(quote(service))
+	if !c.AuthOnly {
+		grants = append(grants, directoryGrants(quote(service))...)
+	}
+	return execute(ctx, pool, grants...)
 }
 
 // closeHook takes the owner's hook from callers again: one that was dropped and made anew is PUBLIC's.
@@ -52,18 +56,32 @@ const closeHook = `do $$ begin
 	end if;
 end $$`
 
-// serviceGrants are what rowpass needs for its own state: what it keeps of tokens and passwords, and the functions that look
-// into the directory for it. The seal key and the application's tables are none of its business.
+// serviceGrants are what rowpass needs for its own state: what it keeps of tokens, and the functions that write profiles for it.
+// The seal key and the application's tables are none of its business.
 func serviceGrants(service string) []string {
 	return []string{
 		"grant usage on schema rowpass to " + service,
-		"grant select on rowpass.auth_version, rowpass.directory_version to " + service,
+		"grant select on rowpass.auth_version to " + service,
 		"grant select, update on rowpass.state to " + service,
-		"grant select, insert, update on rowpass.ring, rowpass.passwords to " + service,
+		"grant select, insert, update on rowpass.ring to " + service,
 		"grant select, insert, update, delete on rowpass.denials, rowpass.refresh_families, rowpass.refresh_tokens, rowpass.audit to " + service,
 		"grant execute on function rowpass.limit_time(bigint), rowpass.number_denials(bigint), rowpass.token_claims(text, text), " +
-			"rowpass.is_over(rowpass.refresh_families), rowpass.deny(text, text, timestamptz, timestamptz, text), " +
-			"rowpass.find_users(text, uuid), rowpass.first_user(), rowpass.find_passwords(text, uuid), " +
+			"rowpass.is_over(rowpass.refresh_families), rowpass.deny(text, text, timestamptz, timestamptz, text) to " + service,
+		"grant select, insert, update, delete on rowpass.inbox, rowpass.profile_tenants, rowpass.sync_sources, rowpass.sync_runs to " + service,
+		"grant select, update on rowpass.profiles to " + service,
+		"grant select, delete on rowpass.purged to " + service,
+		"grant execute on function rowpass.is_live(timestamptz, timestamptz, boolean), rowpass.keep_event(text, text, bytea), rowpass.hold_purged(), " +
+			"rowpass.apply_profiles(text, text[], text[], text[], timestamptz[], timestamptz[]), " +
+			"rowpass.see_profile(text, text, text, text, timestamptz), rowpass.purge_profile(text, text[]) to " + service,
+	}
+}
+
+// directoryGrants are for the functions that look into the directory for it, and for passwords and links of its users.
+func directoryGrants(service string) []string {
+	return []string{
+		"grant select on rowpass.directory_version to " + service,
+		"grant select, insert, update on rowpass.passwords to " + service,
+		"grant execute on function rowpass.find_users(text, uuid), rowpass.first_user(), rowpass.find_passwords(text, uuid), " +
 			"rowpass.find_identities(text, text, text, uuid), rowpass.link_identity(text, text, uuid), " +
 			"rowpass.unlink_identity(text, text, uuid) to " + service,
 	}

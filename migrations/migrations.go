@@ -27,13 +27,16 @@ import (
 var files embed.FS
 
 // sets are in the order in which they build on one another.
-var sets = []string{"auth", "directory"}
+var sets = []string{"auth", directory}
+
+const directory = "directory"
 
 // Config says which database is migrated and who will use it.
 type Config struct {
 	OwnerURL   string       // the role that migrates and owns; it must be able to create roles, or find them made
 	GatewayURL string       // the login of callers' statements, made here with the URL's password; empty: none is made
 	ServiceURL string       // the login of rowpass's own state, likewise; empty or the owner's: none is made
+	AuthOnly   bool         // leaves the set directory out, where tenants and users are kept elsewhere
 	Log        *slog.Logger // required
 }
 
@@ -50,10 +53,10 @@ type Step struct {
 func Up(ctx context.Context, c Config) ([]Step, error) {
 	var done []Step
 	err := locked(ctx, c, func(pool *pgxpool.Pool) error {
-		if err := prepare(ctx, pool); err != nil {
+		if err := prepare(ctx, pool, c); err != nil {
 			return err
 		}
-		for _, set := range sets {
+		for _, set := range c.sets() {
 			steps, err := run(ctx, pool, set, (*goose.Provider).Up)
 			done = append(done, steps...)
 			if err != nil {
@@ -63,6 +66,14 @@ func Up(ctx context.Context, c Config) ([]Step, error) {
 		return grantLogins(ctx, pool, c)
 	})
 	return done, err
+}
+
+// sets are those that are wanted.
+func (c Config) sets() []string {
+	if c.AuthOnly {
+		return sets[:1]
+	}
+	return sets
 }
 
 // Down takes back the newest step, of the directory first, and with it the rows that it holds; all takes back every
@@ -105,14 +116,14 @@ func down(ctx context.Context, p *goose.Provider, all bool) ([]*goose.MigrationR
 
 // Status lists every step, changes nothing, and needs no more than the right to read the version tables, so an instance
 // without the owner's login can ask too.
-func Status(ctx context.Context, url string) ([]Step, error) {
+func Status(ctx context.Context, url string, authOnly bool) ([]Step, error) {
 	pool, err := open(ctx, url)
 	if err != nil {
 		return nil, err
 	}
 	defer pool.Close()
 	var steps []Step
-	for _, set := range sets {
+	for _, set := range (Config{AuthOnly: authOnly}).sets() {
 		applied, err := version(ctx, pool, set)
 		if err != nil {
 			return nil, fmt.Errorf("reading the version of %s: %w", set, err)

@@ -16,7 +16,7 @@ var errBadURL = errors.New("a database URL cannot be read; it looks like postgre
 const minimumVersion = 150000
 
 // prepare refuses a database that cannot hold what the migrations make.
-func prepare(ctx context.Context, pool *pgxpool.Pool) error {
+func prepare(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 	var server int
 	if err := pool.QueryRow(ctx, "select current_setting('server_version_num')::int").Scan(&server); err != nil {
 		return fmt.Errorf("asking the server for its version: %w", err)
@@ -24,7 +24,29 @@ func prepare(ctx context.Context, pool *pgxpool.Pool) error {
 	if server < minimumVersion {
 		return fmt.Errorf("the server is PostgreSQL %d; rowpass needs 15 or later", server/10000)
 	}
-	return refuseForeignAuth(ctx, pool)
+	if err := refuseForeignAuth(ctx, pool); err != nil {
+		return err
+	}
+	if err := refuseForeignProfiles(ctx, pool); err != nil || c.AuthOnly {
+		return err
+	}
+	return refuseForeignDirectory(ctx, pool)
+}
+
+// refuseForeignDirectory stops at tables of an application that have the names of the directory's.
+func refuseForeignDirectory(ctx context.Context, pool *pgxpool.Pool) error {
+	const query = `
+		select coalesce(string_agg(name, ' and ' order by name), '') from unnest(array['public.tenants', 'public.users', 'public.todos']) name
+		where to_regclass(name) is not null and to_regclass('rowpass.directory_version') is null`
+	var taken string
+	if err := pool.QueryRow(ctx, query).Scan(&taken); err != nil {
+		return fmt.Errorf("looking for tables of the directory's names: %w", err)
+	}
+	if taken == "" {
+		return nil
+	}
+	return fmt.Errorf("%s: there already, and not rowpass's: set database.directory to false, which leaves rowpass's own tenants and users out, "+
+		"or use another database", taken)
 }
 
 // refuseForeignAuth stops at a schema auth that somebody else made: its functions have our functions' names.
@@ -52,4 +74,22 @@ func refuseForeignAuth(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	return fmt.Errorf("schema auth is taken: it belongs to %s; rowpass needs that name for its own functions, "+
 		"so use another database, or remove that schema first", whose)
+}
+
+// refuseForeignProfiles stops at a users_sync that somebody else keeps, as Neon does: two that write it would undo each other.
+func refuseForeignProfiles(ctx context.Context, pool *pgxpool.Pool) error {
+	const query = `
+		select pg_catalog.pg_get_userbyid(relowner) from pg_catalog.pg_class
+		where oid = to_regclass('neon_identity.users_sync') and to_regclass('rowpass.profiles') is null`
+	var whose string
+	err := pool.QueryRow(ctx, query).Scan(&whose)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for a foreign neon_identity.users_sync: %w", err)
+	}
+	return fmt.Errorf("neon_identity.users_sync is taken: it belongs to the role %s; rowpass keeps a table of that name itself, "+
+		"so end what writes it and move it away (alter table neon_identity.users_sync rename to users_sync_before, "+
+		"and alter index neon_identity.users_sync_deleted_at_idx likewise), or use another database", quote(whose))
 }

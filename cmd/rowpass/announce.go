@@ -21,7 +21,8 @@ func (s *service) announce(p *program, listeners []net.Listener) {
 rowpass is at %[1]s; Ctrl-C stops it, and the data stays in %[2]s.
 DEMO: GET /api/token gives anybody a token for any user. Not for production.
 
-Paste these into another terminal: the same request, for a user of each tenant.
+Open %[1]s in a browser and try to break in.
+Or paste these into another terminal: the same request, for a user of each tenant.
 
   ACME=$(curl -s -H 'Accept: text/plain' '%[1]s/api/token?user=admin@acme.example')
   GLOBEX=$(curl -s -H 'Accept: text/plain' '%[1]s/api/token?user=admin@globex.example')

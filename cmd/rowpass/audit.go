@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +19,7 @@ func (p *program) auditCommand() *cobra.Command {
 	var filter db.EventFilter
 	var lines bool
 	c := &cobra.Command{
-		Use: "audit", Short: "Show who got, lost or was refused which token", Args: cobra.NoArgs,
+		Use: "audit", Short: "Show who got, lost or was refused which token", Args: noArgs,
 		Example: "  rowpass audit --since 24h --event login --subject a0000000-0000-4000-8000-00000000000a",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if filter.Name != "" && !slices.Contains(eventNames, filter.Name) {
@@ -40,14 +39,16 @@ func (p *program) auditCommand() *cobra.Command {
 				if lines {
 					return writeEventLines(p.stdout, events)
 				}
-				return writeEventTable(p.stdout, events)
+				return p.writeEventTable(events)
 			})
 		},
 	}
 	c.Flags().DurationVar(&since, "since", 0, "how far back, a `duration` such as 24h (default: as far as audit.keep)")
 	c.Flags().StringVar(&filter.Name, "event", "", "only this kind of `event`: "+strings.Join(eventNames, ", "))
+	among(c, "event", eventNames...)
 	c.Flags().StringVar(&filter.Subject, "subject", "", "only about this subject, by `id` of a user or a client")
 	c.Flags().StringVar(&filter.ClientID, "client", "", "only of this client, by `id`")
+	_ = c.RegisterFlagCompletionFunc("client", p.anywhere(clientIDs))
 	c.Flags().IntVar(&filter.Limit, "last", 50, "the newest so many: a `number`")
 	c.Flags().BoolVar(&lines, "json", false, "a JSON object a line, with every field")
 	return c
@@ -56,14 +57,13 @@ func (p *program) auditCommand() *cobra.Command {
 // eventNames are the kinds of event that rowpass records.
 var eventNames = []string{"issue", "refuse", "refresh", "revoke", "rotate", "login", "logout", "exchange", "link", "unlink"}
 
-func writeEventTable(to io.Writer, events []db.Event) error {
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "AT\tEVENT\tOUTCOME\tSUBJECT\tCLIENT\tKEY OR TOKEN\tFROM\tREASON")
+func (p *program) writeEventTable(events []db.Event) error {
+	l := p.list("AT", "EVENT", "OUTCOME", "SUBJECT", "CLIENT", "KEY OR TOKEN", "FROM", "REASON")
 	for _, e := range events {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.At.UTC().Format(time.RFC3339), e.Name, e.Outcome,
-			printable(e.Subject), printable(e.ClientID), printable(cmp.Or(e.TokenID, e.KeyID)), e.Address, printable(e.Reason))
+		l.row(timeText(e.At), e.Name, l.ink.outcome(e.Outcome), printable(e.Subject), printable(e.ClientID),
+			printable(cmp.Or(e.TokenID, e.KeyID)), e.Address, printable(e.Reason))
 	}
-	return w.Flush()
+	return l.write()
 }
 
 // eventLine is an event under the names of rowpass.audit's columns.

@@ -24,6 +24,9 @@ func (s *service) background(ctx context.Context, p *program, certificate *liveC
 	running.Go(func() { s.upkeep(ctx, certificate) })
 	running.Go(func() { s.follower.run(ctx) })
 	running.Go(func() { s.audit.Run(ctx) })
+	if s.profiles != nil {
+		running.Go(func() { s.profiles.run(ctx) })
+	}
 	return func() {
 		stop()
 		running.Wait()
@@ -63,13 +66,20 @@ func (s *service) upkeep(ctx context.Context, certificate *liveCertificate) {
 		case <-time.After(time.Minute):
 		}
 		refresh, cancel := context.WithTimeout(ctx, 30*time.Second)
-		err := errors.Join(s.db.Refresh(refresh), certificate.reload(), s.checkAgain(refresh), s.state.Prune(refresh, s.config.Audit.Keep))
+		err := errors.Join(s.db.Refresh(refresh), certificate.reload(), s.checkAgain(refresh), s.state.Prune(refresh, s.config.Audit.Keep), s.pruneProfiles(refresh))
 		cancel()
 		s.denied.Prune(time.Now())
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("upkeep: what could not be read stays as it was", "err", err)
 		}
 	}
+}
+
+func (s *service) pruneProfiles(ctx context.Context) error {
+	if s.profiles == nil {
+		return nil
+	}
+	return s.profiles.Prune(ctx)
 }
 
 // checkAgain looks for what somebody has opened to callers since the start, a new table say. It goes on serving, since the rows

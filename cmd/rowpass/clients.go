@@ -16,7 +16,7 @@ import (
 func (p *program) clientsCommand() *cobra.Command {
 	var n newClient
 	c := &cobra.Command{
-		Use: "new", Short: "Make a secret for a program, and the block of configuration that lets it in", Args: cobra.NoArgs,
+		Use: "new", Short: "Make a secret for a program, and the block of configuration that lets it in", Args: noArgs,
 		Example: "  rowpass clients new --id client_reports --tenant a0000000-0000-4000-8000-000000000001 --scope read",
 		RunE: func(*cobra.Command, []string) error {
 			if n.id == "" {
@@ -30,7 +30,8 @@ func (p *program) clientsCommand() *cobra.Command {
 	c.Flags().StringArrayVar(&n.scopes, "scope", nil, "a `scope` that it may ask for; may be repeated")
 	c.Flags().StringArrayVar(&n.audiences, "audience", nil, "an `audience` that its tokens may be for (default: issuer.audience); may be repeated")
 	c.Flags().StringVar(&n.actFor, "act-for", "", "lets it ask for tokens of users, too: those of its `tenant`, or everyone")
-	return group("clients", "Programs that get tokens of their own by client_credentials", c)
+	among(c, "act-for", "tenant", "everyone")
+	return group("clients", "Programs that get tokens of their own by client_credentials", "rowpass clients new --tenant a0000000-0000-4000-8000-000000000001 --scope read", c)
 }
 
 // newClient is what clients new is asked for.

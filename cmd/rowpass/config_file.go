@@ -196,11 +196,26 @@ func (d document) sections(s setting, n *yaml.Node) any {
 		d.places[name] = d.at(item)
 		entry := map[string]any{}
 		d.section(target(item), name+".", s.entryKeys(name+"."), func(s setting, value any) {
-			entry[lastPart(s.key)] = value
+			putBelow(entry, strings.TrimPrefix(s.key, name+"."), value)
 		})
 		list = append(list, entry)
 	}
 	return list
+}
+
+// putBelow sets the value of a key that may lie in sections of its own: api.url.
+func putBelow(entry map[string]any, key string, value any) {
+	section, rest, nested := strings.Cut(key, ".")
+	if !nested {
+		entry[key] = value
+		return
+	}
+	below, ok := entry[section].(map[string]any)
+	if !ok {
+		below = map[string]any{}
+		entry[section] = below
+	}
+	putBelow(below, rest, value)
 }
 
 // scalar is the text of a value as it was written: 0123 stays so.

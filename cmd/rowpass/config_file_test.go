@@ -87,7 +87,7 @@ func TestFileIsReadStrictly(t *testing.T) {
 	}{
 		{"a key given twice", "listen: :80\nlog: {}\nlisten: :81", "config.yaml:3: listen: given twice, in line 1 first: remove one"},
 		{"an unknown key given twice", "foo: 1\nfoo: 2", "config.yaml:1: foo: no such key; allowed here: admin, audit, clients, database, embedded, issuer, keys, limits, listen, log, " +
-			"providers, public_url, shutdown_timeout, sql, state_dir, tls, trusted_proxies\nconfig.yaml:2: foo: given twice, in line 1 first: remove one"},
+			"providers, public_url, shutdown_timeout, sql, state_dir, sync, tls, trusted_proxies\nconfig.yaml:2: foo: given twice, in line 1 first: remove one"},
 		{"a key without value", "listen:", `config.yaml:1: listen: no value is given: write "" for none, or remove the line for the default`},
 		{"a list for a value", "log:\n  level: [info]", "config.yaml:2: log.level: one value is needed here, no list and no section"},
 		{"a value for a list", "trusted_proxies: 10.0.0.1", "config.yaml:1: trusted_proxies: a list is needed: a line for each, with - before it, or [] for none"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -13,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"rowpass/token"
 )
 
 // normalize makes folders and files absolute, so that a change of the working directory moves none, and hex lower case.
@@ -31,6 +34,12 @@ func (l *loader) normalize(c *Config, environ []string) {
 	l.absolute("embedded.bin_dir", &c.Embedded.BinDir)
 	l.absolute("tls.cert_file", &c.TLS.CertFile)
 	l.absolute("tls.key_file", &c.TLS.KeyFile)
+	for i := range c.Sync.Sources {
+		s, key := &c.Sync.Sources[i], fmt.Sprintf("sync.sources[%d]", i)
+		l.absolute(key+".secrets_file", &s.SecretsFile)
+		l.absolute(key+".api.key_file", &s.API.KeyFile)
+		l.absolute(key+".api.client_secret_file", &s.API.ClientSecretFile)
+	}
 	for i := range c.Clients {
 		c.Clients[i].SecretSHA256 = strings.ToLower(c.Clients[i].SecretSHA256)
 		c.Clients[i].Tenant = strings.ToLower(c.Clients[i].Tenant)
@@ -98,10 +107,33 @@ func (l *loader) check(c Config) {
 		l.refuse("issuer.demo", "listen is %s, and whoever reaches that could be any user: "+
 			"listen on 127.0.0.1, or set issuer.demo_tokens_for_whole_network: true", c.Listen)
 	}
+	l.checkDirectory(c)
 	l.checkKeys(c)
 	l.checkClients(c.Clients)
 	l.checkProviders(c)
+	l.checkSources(c)
 	l.checkSQL(c)
+}
+
+// checkDirectory refuses what would look users up where there are none.
+func (l *loader) checkDirectory(c Config) {
+	if c.Database.Directory {
+		return
+	}
+	const without = "database.directory is false, and there are no users to %s: leave it out"
+	if c.Issuer.Demo {
+		l.refuse("issuer.demo", without, "give tokens for")
+	}
+	for i, client := range c.Clients {
+		if client.ActFor != "" && client.ActFor != "none" {
+			l.refuse(fmt.Sprintf("clients[%d].act_for", i), without, "act for")
+		}
+	}
+	for i, p := range c.Providers {
+		if p.match() != token.MatchNone {
+			l.refuse(fmt.Sprintf("providers[%d].users", i), without, "exchange tokens for")
+		}
+	}
 }
 
 // wrappingSecret is what openssl rand -hex 32 prints.

@@ -137,6 +137,23 @@ func (p *program) asOwner(ctx context.Context, command string, f func(ownerURL s
 	})
 }
 
+// errNoDirectory is for commands on users that rowpass doesn't keep.
+var errNoDirectory = errors.New("database.directory is false: rowpass keeps no tenants and users here")
+
+// onDirectory is asOwner for a command on tenants and users.
+func (p *program) onDirectory(ctx context.Context, command string, f func(ownerURL string) error) error {
+	return p.onDatabase(ctx, func(c Config, l logins) error {
+		owner, err := l.ownerURL(command)
+		if err == nil && !c.Database.Directory {
+			err = errNoDirectory
+		}
+		if err != nil {
+			return err
+		}
+		return f(owner)
+	})
+}
+
 // onState is onDatabase for a command on what rowpass keeps for itself, which needs no more than the service's login.
 func (p *program) onState(ctx context.Context, f func(Config, *db.State) error) error {
 	return p.onDatabase(ctx, func(c Config, l logins) error {

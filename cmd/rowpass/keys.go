@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +16,7 @@ import (
 )
 
 func (p *program) keysCommand() *cobra.Command {
-	return group("keys", "The ring of keys that sign rowpass's own tokens",
+	return group("keys", "The ring of keys that sign rowpass's own tokens", "rowpass keys list",
 		p.generateKeyCommand(), p.importKeyCommand(), p.rotateKeysCommand(), p.revokeKeyCommand(), p.rewrapKeysCommand(),
 		p.listKeysCommand(), p.exportKeysCommand())
 }
@@ -25,7 +24,8 @@ func (p *program) keysCommand() *cobra.Command {
 func (p *program) generateKeyCommand() *cobra.Command {
 	var alg string
 	c := &cobra.Command{
-		Use: "generate", Short: "Make the key that signs, where there is none yet", Args: cobra.NoArgs,
+		Use: "generate", Short: "Make the key that signs, where there is none yet", Args: noArgs,
+		Example: "  rowpass keys generate",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			key, err := keys.Generate(alg, time.Now())
 			if err != nil {
@@ -35,6 +35,7 @@ func (p *program) generateKeyCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&alg, "alg", "ES256", "`algorithm`: "+strings.Join(keys.Algorithms(), ", "))
+	among(c, "alg", keys.Algorithms()...)
 	return c
 }
 
@@ -42,6 +43,9 @@ func (p *program) importKeyCommand() *cobra.Command {
 	var verifyOnly bool
 	c := &cobra.Command{
 		Use: "import FILE", Short: "Take a private key from a JWK or PEM file (- for standard input)", Args: one("FILE"),
+		ValidArgsFunction: files,
+		Example: `  rowpass keys import signing-key.pem
+  rowpass keys import --verify-only old-key.jwk     # its tokens are accepted until they are out of date`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			data, err := p.readKeyFile(args[0])
 			if err != nil {
@@ -79,19 +83,19 @@ func (p *program) readKeyFile(name string) ([]byte, error) {
 
 func (p *program) listKeysCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the keys, what each is for and what comes next", Args: cobra.NoArgs,
+		Use: "list", Short: "List the keys, what each is for and what comes next", Args: noArgs,
+		Example: "  rowpass keys list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.onRing(cmd.Context(), func(c Config, store keys.Store) error {
 				ring, _, err := keys.Load(cmd.Context(), store)
 				if err != nil {
 					return err
 				}
-				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "KID\tALG\tSTATE\tCREATED\tSINCE\tNEXT")
+				l := p.list("KID", "ALG", "STATE", "CREATED", "SINCE", "NEXT")
 				for _, k := range ring.Keys() {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID(), k.Algorithm(), k.State(), timeText(k.CreatedAt()), timeText(k.Since()), outlook(k, c.keyLimits()))
+					l.row(k.ID(), k.Algorithm(), l.ink.outcome(string(k.State())), timeText(k.CreatedAt()), timeText(k.Since()), outlook(k, c.keyLimits()))
 				}
-				return w.Flush()
+				return l.write()
 			})
 		},
 	}
@@ -118,7 +122,9 @@ func outlook(k keys.Key, l keys.Limits) string {
 func (p *program) exportKeysCommand() *cobra.Command {
 	var format string
 	c := &cobra.Command{
-		Use: "export", Short: "Print the public keys, as a JWKS or as PEM", Args: cobra.NoArgs,
+		Use: "export", Short: "Print the public keys, as a JWKS or as PEM", Args: noArgs,
+		Example: `  rowpass keys export
+  rowpass keys export --format pem > public.pem`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.onRing(cmd.Context(), func(_ Config, store keys.Store) error {
 				ring, _, err := keys.Load(cmd.Context(), store)
@@ -135,6 +141,7 @@ func (p *program) exportKeysCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&format, "format", "jwks", "`jwks or pem`")
+	among(c, "format", "jwks", "pem")
 	return c
 }
 

@@ -17,12 +17,11 @@ type wrapping struct{ from, to string }
 func (p *program) rewrapKeysCommand() *cobra.Command {
 	var w wrapping
 	c := &cobra.Command{
-		Use: "rewrap", Short: "Encrypt the ring with another wrapping secret", Args: cobra.NoArgs,
+		Use: "rewrap", Short: "Encrypt the ring with another wrapping secret", Args: noArgs,
 		Long: `Encrypt the ring with another wrapping secret. Each file holds 64 hex digits; where one isn't given, the ring isn't wrapped.
-Instances that run go on with the keys that they have, and follow again once they are started with the new secret.
-
-  (umask 077; openssl rand -hex 32 > new)
-  rowpass keys rewrap --from-file old --to-file new`,
+Instances that run go on with the keys that they have, and follow again once they are started with the new secret.`,
+		Example: `  (umask 077; openssl rand -hex 32 > new) && rowpass keys rewrap --from-file old --to-file new
+  rowpass keys rewrap --to-file new     # of a ring that was not wrapped`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if w == (wrapping{}) {
 				return errors.New("give --from-file, --to-file or both: the secret that the ring is wrapped with, and the one that it shall be wrapped with")
@@ -32,6 +31,7 @@ Instances that run go on with the keys that they have, and follow again once the
 	}
 	c.Flags().StringVar(&w.from, "from-file", "", "`file` with the secret that the ring is wrapped with")
 	c.Flags().StringVar(&w.to, "to-file", "", "`file` with the secret that it shall be wrapped with")
+	_ = errors.Join(c.RegisterFlagCompletionFunc("from-file", files), c.RegisterFlagCompletionFunc("to-file", files))
 	return c
 }
 

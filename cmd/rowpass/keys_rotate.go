@@ -20,12 +20,12 @@ func (p *program) rotateKeysCommand() *cobra.Command {
 	var force bool
 	var alg string
 	c := &cobra.Command{
-		Use: "rotate", Short: "Let another key sign, step by step", Args: cobra.NoArgs,
+		Use: "rotate", Short: "Let another key sign, step by step", Args: noArgs,
 		Long: `Let another key sign. The first rotate publishes it, as standby; it signs once whoever keeps our key set knows it, which takes
 twice keys.jwks_max_age. A running rowpass serve lets it sign by itself then; without one, a second rotate does. The key before
-it verifies until its last token is out of date.
-
-  rowpass keys rotate --force      the key signs at once; services that keep our key set refuse its tokens for a while`,
+it verifies until its last token is out of date.`,
+		Example: `  rowpass keys rotate
+  rowpass keys rotate --force     # the key signs at once; services that keep our key set refuse its tokens for a while`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if alg != "" && !slices.Contains(keys.Algorithms(), alg) {
 				return fmt.Errorf("--alg %q: one of %s is needed", alg, strings.Join(keys.Algorithms(), ", "))
@@ -35,6 +35,7 @@ it verifies until its last token is out of date.
 	}
 	c.Flags().BoolVar(&force, "force", false, "let the new key sign at once")
 	c.Flags().StringVar(&alg, "alg", "", "`algorithm` of the new key: "+strings.Join(keys.Algorithms(), ", ")+" (default: that of the current key)")
+	among(c, "alg", keys.Algorithms()...)
 	return c
 }
 
@@ -43,6 +44,8 @@ func (p *program) revokeKeyCommand() *cobra.Command {
 		Use: "revoke KID", Short: "Make void at once whatever a key has signed", Args: oneKID,
 		Long: `Make void at once whatever a key has signed, on every instance. For the current key the standby key steps in, whatever its age,
 or a fresh one. Refresh tokens go on, and give tokens of the key that signs then. Nothing brings a revoked key back, not even import.`,
+		Example: `  rowpass keys revoke NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs
+  rowpass keys revoke -- -BLvFcoNYmrZZ4mVPaWy4QUF5IvlmhAOlGUEVDCBfMA     # a KID that begins with -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.turn(cmd.Context(), "revoke", func(t *turn, r keys.Ring) (keys.Ring, error) { return t.revoke(r, args[0]) })
 		},

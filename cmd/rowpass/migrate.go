@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -16,16 +15,26 @@ import (
 
 func (p *program) migrateCommand() *cobra.Command {
 	var all, yes bool
+	var only string
 	up := &cobra.Command{
-		Use: "up", Short: "Make the roles, schema auth, the seal and the directory, or bring them up to date", Args: cobra.NoArgs,
+		Use: "up", Short: "Make the roles, schema auth, the seal and the directory, or bring them up to date", Args: noArgs,
+		Example: `  rowpass migrate up
+  rowpass migrate up --only auth     # beside tables tenants and users of your own; set database.directory to false, too`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if only != "" && only != "auth" {
+				return fmt.Errorf("--only %q: auth is the one set that does without the other", only)
+			}
 			return p.migrate(cmd.Context(), func(m migrations.Config) ([]migrations.Step, error) {
+				m.AuthOnly = m.AuthOnly || only == "auth"
 				return migrations.Up(cmd.Context(), m)
 			})
 		},
 	}
+	up.Flags().StringVar(&only, "only", "", "leave the directory out: `auth`")
+	among(up, "only", "auth")
 	down := &cobra.Command{
-		Use: "down", Short: "Take back the newest step, with the rows that it holds", Args: cobra.NoArgs,
+		Use: "down", Short: "Take back the newest step, with the rows that it holds", Args: noArgs,
+		Example: "  rowpass migrate down --yes",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes {
 				return errors.New("this drops tables with their rows; say --yes if that is meant")
@@ -38,27 +47,28 @@ func (p *program) migrateCommand() *cobra.Command {
 	down.Flags().BoolVar(&all, "all", false, "take back every step")
 	down.Flags().BoolVar(&yes, "yes", false, "drop the rows")
 	status := &cobra.Command{
-		Use: "status", Short: "List the steps and which are applied", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.migrationStatus(cmd.Context()) },
+		Use: "status", Short: "List the steps and which are applied", Args: noArgs,
+		Example: "  rowpass migrate status",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.migrationStatus(cmd.Context()) },
 	}
 	harden := &cobra.Command{
-		Use: "harden", Short: "Take dangerous functions of PostgreSQL from PUBLIC, a second wall behind the check of SQL", Args: cobra.NoArgs,
+		Use: "harden", Short: "Take dangerous functions of PostgreSQL from PUBLIC, a second wall behind the check of SQL", Args: noArgs,
 		Long: `Take from PUBLIC, in this database, the functions of PostgreSQL by which a caller's SQL could leave its role or reach
 others: set_config, large objects, advisory locks, pg_notify, pg_sleep and their like. The owner keeps them all. Other programs
 that use the database may miss one: try it before on a copy. It needs a superuser in database.url; what is not permitted, as on
 hosted servers, is listed. On the embedded PostgreSQL it is done by itself.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.harden(cmd.Context()) },
+		Example: "  rowpass migrate harden",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.harden(cmd.Context()) },
 	}
-	return group("migrate", "Make and change the roles, functions and tables of rowpass in the database", up, down, status, harden)
+	return group("migrate", "Make and change the roles, functions and tables of rowpass in the database", "rowpass migrate up", up, down, status, harden)
 }
 
 func (p *program) migrate(ctx context.Context, operation func(migrations.Config) ([]migrations.Step, error)) error {
-	return p.onDatabase(ctx, func(_ Config, l logins) error {
-		owner, err := l.ownerURL("migrate")
-		if err != nil {
+	return p.onDatabase(ctx, func(c Config, l logins) error {
+		if _, err := l.ownerURL("migrate"); err != nil {
 			return err
 		}
-		steps, err := operation(migrations.Config{OwnerURL: owner, GatewayURL: l.gateway, ServiceURL: l.service, Log: p.quiet()})
+		steps, err := operation(migrationsConfig(c, l, p.quiet()))
 		if err == nil || len(steps) > 0 {
 			p.printSteps(steps)
 		}
@@ -66,9 +76,13 @@ func (p *program) migrate(ctx context.Context, operation func(migrations.Config)
 	})
 }
 
+func migrationsConfig(c Config, l logins, log *slog.Logger) migrations.Config {
+	return migrations.Config{OwnerURL: l.owner, GatewayURL: l.gateway, ServiceURL: l.service, AuthOnly: !c.Database.Directory, Log: log}
+}
+
 func (p *program) migrationStatus(ctx context.Context) error {
-	return p.onDatabase(ctx, func(_ Config, l logins) error {
-		steps, err := migrations.Status(ctx, l.stateURL())
+	return p.onDatabase(ctx, func(c Config, l logins) error {
+		steps, err := migrations.Status(ctx, l.stateURL(), !c.Database.Directory)
 		if err == nil {
 			p.printSteps(steps)
 		}
@@ -82,18 +96,18 @@ func (p *program) harden(ctx context.Context) error {
 			return err
 		}
 		done, err := hardenDatabase(ctx, l)
-		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+		rights := p.list()
 		for _, h := range done {
 			state := "revoked from PUBLIC"
 			if !h.Revoked {
 				state = "not permitted: only a superuser may"
 			}
-			fmt.Fprintf(w, "%s\t%s\n", h.Right, state)
+			rights.row(h.Right, rights.ink.outcome(state))
 		}
 		if err == nil && len(done) == 0 {
-			fmt.Fprintln(w, "nothing to do")
+			rights.row("nothing to do")
 		}
-		return errors.Join(err, w.Flush())
+		return errors.Join(err, rights.write())
 	})
 }
 
@@ -121,21 +135,21 @@ func (p *program) printSteps(steps []migrations.Step) {
 		fmt.Fprintln(p.stdout, "nothing to do")
 		return
 	}
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	l := p.list()
 	for _, s := range steps {
 		state := "not applied"
 		if s.Applied {
 			state = "applied"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Set, s.Name, state)
+		l.row(s.Set, s.Name, l.ink.outcome(state))
 	}
-	_ = w.Flush()
+	_ = l.write()
 }
 
 // migrateAtStart brings the database up to date, or refuses one that is not.
 func migrateAtStart(ctx context.Context, c Config, l logins, log *slog.Logger) error {
 	if l.owner != "" && c.Database.MigrateOnStart {
-		steps, err := migrations.Up(ctx, migrations.Config{OwnerURL: l.owner, GatewayURL: l.gateway, ServiceURL: l.service, Log: log})
+		steps, err := migrations.Up(ctx, migrationsConfig(c, l, log))
 		for _, s := range steps {
 			log.InfoContext(ctx, "migrated", "set", s.Set, "step", s.Name)
 		}
@@ -144,7 +158,7 @@ func migrateAtStart(ctx context.Context, c Config, l logins, log *slog.Logger) e
 		}
 		return err
 	}
-	steps, err := migrations.Status(ctx, l.stateURL())
+	steps, err := migrations.Status(ctx, l.stateURL(), !c.Database.Directory)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ func TestOfTenInstancesThatMigrateAtOnceOneApplies(t *testing.T) {
 		"auth       00003_session.sql     applied\n" +
 		"auth       00004_issuer.sql      applied\n" +
 		"auth       00005_providers.sql   applied\n" +
+		"auth       00006_profiles.sql    applied\n" +
 		"directory  00001_directory.sql   applied\n" +
 		"directory  00002_logins.sql      applied\n" +
 		"directory  00003_identities.sql  applied\n"

@@ -37,6 +37,7 @@ only its iss, aud, azp and alg come into the block. Of a provider that its host 
 		},
 	}
 	c.Flags().StringVar(&n.name, "name", "", "the provider's `name`, which its subjects begin with (default: the preset's)")
+	among(c, "name", presetIDs()...)
 	c.Flags().BoolVar(&n.offline, "offline", false, "ask nobody")
 	return c
 }

@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +18,7 @@ func (p *program) testProvidersCommand() *cobra.Command {
 	var raw string
 	c := &cobra.Command{
 		Use: "test [NAME]", Short: "Fetch the keys of the configured providers, and say what becomes of a token", Args: upToOne("NAME"),
+		ValidArgsFunction: p.names(providerNames),
 		Long: `Fetch the keys of every configured provider, or of one, and show them. With a token, show what each check finds. Give it as -, on
 standard input: an argument would stand in the list of processes. Of a provider that cannot be asked, the keys count that rowpass serve
 keeps in state_dir, and their time is told. The exit status is 1 where something is wrong.`,
@@ -89,7 +88,7 @@ func (p *program) testProviders(ctx context.Context, c Config, configs []Provide
 	var list []token.Provider
 	var wrong []string
 	for _, f := range fetchProviders(ctx, c, configs) {
-		good, err := f.show(p.stdout)
+		good, err := p.show(f)
 		if err != nil {
 			return askedProviders{}, err
 		}
@@ -109,17 +108,17 @@ func (p *program) testProviders(ctx context.Context, c Config, configs []Provide
 }
 
 // show prints the keys, and tells whether all is well.
-func (f fetched) show(to io.Writer) (good bool, err error) {
+func (p *program) show(f fetched) (good bool, err error) {
 	head := fmt.Sprintf("%s (%s), %s", f.config.Name, f.config.preset().Name, f.config.keysAddress())
 	if f.err != nil {
-		_, err := fmt.Fprintf(to, "%s\n  WRONG  %s\n%s", printable(head), printable(f.err.Error()), f.kept())
+		_, err := fmt.Fprintf(p.stdout, "%s\n  %s  %s\n%s", printable(head), p.ink().outcome("WRONG"), printable(f.err.Error()), f.kept())
 		return false, err
 	}
 	status := f.keys.remote.Status()
-	fmt.Fprintf(to, "%s: good for %s\n", printable(head), status.FreshUntil.Sub(status.FetchedAt))
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(p.stdout, "%s: good for %s\n", printable(head), status.FreshUntil.Sub(status.FetchedAt))
+	l := p.list()
 	for _, k := range f.set.Keys() {
-		fmt.Fprintf(w, "  key\t%s\t%s\n", kidText(k.ID()), strings.Join(k.Algorithms(), ", "))
+		l.row("  key", kidText(k.ID()), strings.Join(k.Algorithms(), ", "))
 	}
 	good = true
 	for _, no := range f.set.Skipped() {
@@ -127,9 +126,9 @@ func (f fetched) show(to io.Writer) (good bool, err error) {
 		if no.Exposed {
 			word, good = "EXPOSED", false
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", word, kidText(no.ID), printable(no.Why))
+		l.row("  "+l.ink.outcome(word), kidText(no.ID), printable(no.Why))
 	}
-	return good, w.Flush()
+	return good, l.write()
 }
 
 // kept is a line on what counts as long as the provider cannot be asked.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -15,20 +14,20 @@ import (
 )
 
 func (p *program) providersCommand() *cobra.Command {
-	return group("providers", "Other issuers whose tokens are accepted: recognise, list and test them",
+	return group("providers", "Other issuers whose tokens are accepted: recognise, list and test them", "rowpass providers add https://sacred-mule-12.clerk.accounts.dev",
 		p.addProviderCommand(), p.listProvidersCommand(), p.testProvidersCommand(), p.presetsCommand())
 }
 
 func (p *program) presetsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "presets", Short: "List the makes of provider that are known", Args: cobra.NoArgs,
+		Use: "presets", Short: "List the makes of provider that are known", Args: noArgs,
+		Example: "  rowpass providers presets",
 		RunE: func(*cobra.Command, []string) error {
-			w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "PRESET\tNAME\tGIVE, BESIDE ITS ADDRESS")
+			l := p.list("PRESET", "NAME", "GIVE, BESIDE ITS ADDRESS")
 			for _, preset := range keys.Presets() {
-				fmt.Fprintf(w, "%s\t%s\t%s\n", preset.ID, preset.Name, needs(preset))
+				l.row(preset.ID, preset.Name, needs(preset))
 			}
-			return w.Flush()
+			return l.write()
 		},
 	}
 }
@@ -53,7 +52,8 @@ func needs(p keys.Preset) string {
 
 func (p *program) listProvidersCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the providers of the configuration, with what its preset adds", Args: cobra.NoArgs,
+		Use: "list", Short: "List the providers of the configuration, with what its preset adds", Args: noArgs,
+		Example: "  rowpass providers list",
 		RunE: func(*cobra.Command, []string) error {
 			c, err := p.config()
 			if err != nil {
@@ -63,14 +63,13 @@ func (p *program) listProvidersCommand() *cobra.Command {
 				fmt.Fprintln(p.stderr, errNoProvider)
 				return nil
 			}
-			w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tPRESET\tISSUERS\tKEYS\tAUDIENCE\tAZP\tTENANT\tROLE\tUSERS")
+			l := p.list("NAME", "PRESET", "ISSUERS", "KEYS", "AUDIENCE", "AZP", "TENANT", "ROLE", "USERS")
 			for _, pc := range c.Providers {
 				t := pc.terms()
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", pc.Name, pc.presetID(), column(t.Issuers), printable(pc.keysAddress()),
-					column(t.Audience), column(t.AuthorizedParties), column(pathTexts(pathsOr(pc.TenantClaim, pc.preset().TenantClaims))), cmp.Or(t.Role, token.DefaultRole), cmp.Or(pc.Users, "none"))
+				l.row(pc.Name, pc.presetID(), column(t.Issuers), printable(pc.keysAddress()), column(t.Audience), column(t.AuthorizedParties),
+					column(pathTexts(pathsOr(pc.TenantClaim, pc.preset().TenantClaims))), cmp.Or(t.Role, token.DefaultRole), cmp.Or(pc.Users, "none"))
 			}
-			if err := w.Flush(); err != nil {
+			if err := l.write(); err != nil {
 				return err
 			}
 			for _, pc := range c.Providers {

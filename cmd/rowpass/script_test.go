@@ -49,6 +49,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"let":      let,
 		"mode":     mode,
 		"newkey":   newKey,
+		"owner":    asOwner,
 		"payload":  payload,
 		"refused":  refused,
 		"serve":    serveInSession,

@@ -25,11 +25,10 @@ func (p *program) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API, with a private PostgreSQL where none is configured",
-		Long: `Serve the API until a signal says stop; then requests that have begun are finished.
-
-  rowpass serve                             with config.yaml of this folder
-  rowpass serve --set issuer.demo=true      a demo that needs no configuration`,
-		Args: cobra.NoArgs,
+		Long:  `Serve the API until a signal says stop; then requests that have begun are finished.`,
+		Example: `  rowpass serve                            # with config.yaml of this folder
+  rowpass serve --set issuer.demo=true     # a demo that needs no configuration`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.config()
 			if err != nil {
@@ -82,7 +81,14 @@ func (p *program) serve(ctx context.Context, c Config, log *slog.Logger) (err er
 	if sql != nil {
 		defer sql.Strangers.Close()
 	}
-	s := &service{config: c, log: log, db: d, state: state, sql: sql, ring: ring, logins: l, denied: token.NewDenyList(), audit: db.NewAudit(state, log)}
+	profiles, err := openProfiles(ctx, c, l, log)
+	if err != nil {
+		return err
+	}
+	if profiles != nil {
+		defer profiles.Close()
+	}
+	s := &service{profiles: profiles, config: c, log: log, db: d, state: state, sql: sql, ring: ring, logins: l, denied: token.NewDenyList(), audit: db.NewAudit(state, log)}
 	s.follower = &follower{state: followed, ring: ring, denied: s.denied, limits: c.keyLimits(), audit: s.audit, log: log}
 	s.foreign = newProviderSet(c, log)
 	if err := s.catchUp(ctx); err != nil {
@@ -120,6 +126,7 @@ type service struct {
 	db       *db.DB
 	state    *db.State
 	sql      *api.SQLConfig // nil: off
+	profiles *profiles      // nil: none are kept
 	ring     *keys.Live
 	denied   *token.DenyList
 	audit    *db.Audit
@@ -151,7 +158,7 @@ func (s *service) run(ctx context.Context, p *program) error {
 		if err != nil {
 			return errors.Join(err, public.Close())
 		}
-		adminHandler := api.NewAdmin(api.AdminConfig{DB: s.db, State: s.state, Ring: s.ring.Ring, Metrics: metrics, Log: s.log, Finding: s.finding, Following: s.follower.fault, Draining: s.draining.Load, Providers: s.foreign.states})
+		adminHandler := api.NewAdmin(api.AdminConfig{DB: s.db, State: s.state, Ring: s.ring.Ring, Metrics: metrics, Log: s.log, Finding: s.finding, Following: s.follower.fault, Draining: s.draining.Load, Providers: s.foreign.states, Profiles: s.profiles.status()})
 		if isLoopback(s.config.Admin.Listen) {
 			adminHandler = api.OnlyLocalNames(adminHandler)
 		}
@@ -233,11 +240,16 @@ func (s *service) handler() (http.Handler, *api.Metrics, error) {
 	metrics.WatchDenied(s.denied)
 	metrics.WatchAudit(s.audit)
 	metrics.WatchProviders(s.foreign.states)
+	var profiles *api.ProfilesConfig
+	if s.profiles != nil {
+		profiles = s.profiles.config
+		metrics.WatchProfiles(s.profiles.known)
+	}
 	return api.New(api.Config{
 		DB: s.db, State: s.state, Issuer: issuer, Verifier: verifier, Denied: s.denied, Ring: s.ring.Ring, JWKSMaxAge: c.Keys.JWKSMaxAge,
-		PublicURL: c.PublicURL, Login: c.Issuer.PasswordLogin, Limits: api.Limits(c.Limits), Audit: s.audit, Clients: apiClients(c.Clients),
+		PublicURL: c.PublicURL, Directory: c.Database.Directory, Login: c.Issuer.PasswordLogin, Limits: api.Limits(c.Limits), Audit: s.audit, Clients: apiClients(c.Clients),
 		Refresh: api.RefreshConfig{TTL: c.Issuer.RefreshTTL, MaxAge: c.Issuer.SessionTTL, Grace: c.Issuer.RefreshGrace},
-		Demo:    c.Issuer.Demo, Hosts: hostNames(c), TrustedProxies: c.TrustedProxies, SQL: s.sql,
+		Demo:    c.Issuer.Demo, DemoUsers: s.demoUsers(), Explain: s.explanations(), Hosts: hostNames(c), TrustedProxies: c.TrustedProxies, SQL: s.sql, Profiles: profiles,
 		Metrics: metrics, Log: s.log,
 	}), metrics, nil
 }

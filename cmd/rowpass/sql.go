@@ -13,10 +13,10 @@ import (
 // verdicts is how many texts of statements are remembered as checked.
 const verdicts = 10_000
 
-// openSQL prepares POST /sql, or returns nil where it is off. The parser takes seconds to compile, so that it is warmed up in
+// openSQL prepares POST /sql, or returns nil where it is off; a demo's playground needs it. The parser takes seconds to compile, so that it is warmed up in
 // the background; a request that comes before waits for it.
 func openSQL(ctx context.Context, c Config, l logins, d *db.DB) (*api.SQLConfig, error) {
-	if !c.SQL.Enabled {
+	if !c.SQL.Enabled && !c.Issuer.Demo {
 		return nil, nil
 	}
 	roles, err := sqlRoles(c.SQL)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -12,8 +11,9 @@ import (
 func (p *program) tenantsCommand() *cobra.Command {
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Make a tenant and print its id", Args: one("NAME"),
+		Example: "  rowpass tenants create Acme",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.asOwner(cmd.Context(), "tenants", func(owner string) error {
+			return p.onDirectory(cmd.Context(), "tenants", func(owner string) error {
 				id, err := db.CreateTenant(cmd.Context(), owner, args[0])
 				if err != nil {
 					return fmt.Errorf("making the tenant: %w", err)
@@ -24,21 +24,21 @@ func (p *program) tenantsCommand() *cobra.Command {
 		},
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List the tenants", Args: cobra.NoArgs,
+		Use: "list", Short: "List the tenants", Args: noArgs,
+		Example: "  rowpass tenants list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.asOwner(cmd.Context(), "tenants", func(owner string) error {
+			return p.onDirectory(cmd.Context(), "tenants", func(owner string) error {
 				tenants, err := db.ListTenants(cmd.Context(), owner)
 				if err != nil {
 					return fmt.Errorf("listing the tenants: %w", err)
 				}
-				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "ID\tNAME\tUSERS")
+				l := p.list("ID", "NAME", "USERS")
 				for _, t := range tenants {
-					fmt.Fprintf(w, "%s\t%s\t%d\n", t.ID, printable(t.Name), t.Users)
+					l.row(t.ID, printable(t.Name), fmt.Sprint(t.Users))
 				}
-				return w.Flush()
+				return l.write()
 			})
 		},
 	}
-	return group("tenants", "Make and list tenants", create, list)
+	return group("tenants", "Make and list tenants", "rowpass tenants list", create, list)
 }

@@ -22,8 +22,9 @@ func (p *program) tokenCommand() *cobra.Command {
 	var ttl time.Duration
 	var claims []string
 	issue := &cobra.Command{
-		Use: "issue --user USER", Short: "Print a token for a user of the directory", Args: cobra.NoArgs,
-		Example: `  curl -H "Authorization: Bearer $(rowpass token issue --user member@acme.example)" http://localhost:8080/api/users
+		Use: "issue --user USER", Short: "Print a token for a user of the directory", Args: noArgs,
+		Example: `  rowpass token issue --user member@acme.example
+  curl -H "Authorization: Bearer $(rowpass token issue --user member@acme.example)" http://localhost:8080/api/users
   rowpass token issue --user member@acme.example --ttl 1h --claim plan=pro --claim 'limits={"rows":10}'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			extra, err := parseClaims(claims)
@@ -43,7 +44,7 @@ func (p *program) tokenCommand() *cobra.Command {
 	issue.Flags().DurationVar(&ttl, "ttl", 0, "how long the token is good (default: issuer.token_ttl)")
 	issue.Flags().StringArrayVar(&claims, "claim", nil, "a further claim, `name=value`; JSON is taken as such, anything else as a string; may be repeated")
 	_ = issue.MarkFlagRequired("user")
-	return group("token", "Issue tokens for scripts, explain and revoke tokens", issue, p.explainTokenCommand(), p.revokeTokenCommand())
+	return group("token", "Issue tokens for scripts, explain and revoke tokens", "rowpass token issue --user member@acme.example", issue, p.explainTokenCommand(), p.revokeTokenCommand())
 }
 
 // parseClaims reads name=value pairs.
@@ -74,7 +75,7 @@ func (p *program) issue(ctx context.Context, user, tenant string, g token.Grant)
 		return "", err
 	}
 	err = p.onState(ctx, func(c Config, state *db.State) error {
-		entry, err := findUser(ctx, state, user, tenant)
+		entry, err := findUser(ctx, c, state, user, tenant)
 		if err != nil {
 			return err
 		}
@@ -134,7 +135,10 @@ func promised(ctx context.Context, c Config, state *db.State, ttl time.Duration)
 const maxTTL = 366 * 24 * time.Hour
 
 // findUser looks a user up in the directory, to issue a token to the command line.
-func findUser(ctx context.Context, state *db.State, user, tenant string) (db.Entry, error) {
+func findUser(ctx context.Context, c Config, state *db.State, user, tenant string) (db.Entry, error) {
+	if !c.Database.Directory {
+		return db.Entry{}, errNoDirectory
+	}
 	entry, err := state.FindUser(ctx, user, tenant, token.ClientCLI)
 	switch {
 	case errors.Is(err, db.ErrNotFound):

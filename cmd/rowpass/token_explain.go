@@ -106,7 +106,9 @@ func (p *program) explain(ctx context.Context, c Config, providers askedProvider
 		verdicts = append(verdicts, roleVerdict(claims))
 	}
 	note := providers.judge(verdicts)
-	writeVerdicts(p.stdout, verdicts, own.unread)
+	if err := p.writeVerdicts(verdicts, own.unread); err != nil {
+		return err
+	}
 	if note != "" {
 		fmt.Fprintln(p.stdout, "key: "+note)
 	}
@@ -215,9 +217,8 @@ func writePart(to io.Writer, name, raw string, at int) {
 }
 
 // writeVerdicts prints a table, and below it each fault with its mend.
-func writeVerdicts(to io.Writer, verdicts []token.Verdict, unread string) {
-	const row = "%-12s  %-7s  %s"
-	fmt.Fprintf(to, row+"\n", "CHECK", "VERDICT", "FOUND")
+func (p *program) writeVerdicts(verdicts []token.Verdict, unread string) error {
+	l := p.list(fmt.Sprintf("%-12s", "CHECK"), "VERDICT", "FOUND")
 	for _, v := range verdicts {
 		word, found := "ok", v.Found
 		if v.Check == "key" && found == `kid ""` {
@@ -229,11 +230,26 @@ func writeVerdicts(to io.Writer, verdicts []token.Verdict, unread string) {
 		if v.Check == "revoked" && unread != "" {
 			word, found = "-", "not looked at: "+unread
 		}
-		fmt.Fprintln(to, strings.TrimRight(fmt.Sprintf(row, v.Check, word, printable(found)), " "))
+		l.verdict(v.Check, word, printable(found))
+	}
+	if err := l.write(); err != nil {
+		return err
 	}
 	for _, v := range verdicts {
 		if !v.OK {
-			fmt.Fprintf(to, "%s: %s\n  mend: %s\n", v.Check, printable(v.Reason), printable(v.Mend))
+			fmt.Fprintf(p.stdout, "%s: %s\n  mend: %s\n", l.ink.red(v.Check), printable(v.Reason), printable(v.Mend))
 		}
 	}
+	return nil
+}
+
+// verdict adds a row that ends with its last word. Where that is the verdict, the columns begin anew below it, so both have the
+// widths that the heading gives them.
+func (l *listing) verdict(check, word, found string) {
+	check = fmt.Sprintf("%-12s", check)
+	if found == "" {
+		l.row(check, l.ink.outcome(word))
+		return
+	}
+	l.row(check, l.ink.outcome(fmt.Sprintf("%-7s", word)), found)
 }

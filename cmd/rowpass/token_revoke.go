@@ -24,11 +24,11 @@ type revocation struct {
 func (p *program) revokeTokenCommand() *cobra.Command {
 	var r revocation
 	c := &cobra.Command{
-		Use: "revoke", Short: "Make tokens void before their time, on every instance", Args: cobra.NoArgs,
+		Use: "revoke", Short: "Make tokens void before their time, on every instance", Args: noArgs,
 		Long: `Make tokens void before their time, on every instance within a second. What is named by anything but a token's own id
 covers the tokens that were issued until now, what is exchanged for them, and the refresh tokens; whoever logs in again gets new ones.`,
 		Example: `  rowpass token revoke --user member@acme.example
-  rowpass token revoke --id 4QF7GZ2N3JXKTYM5W6RBHDVCPS     the token's jti`,
+  rowpass token revoke --id 4QF7GZ2N3JXKTYM5W6RBHDVCPS     # the token's jti`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.onState(cmd.Context(), func(c Config, state *db.State) error {
 				if r.client != "" && !c.knowsClient(r.client) {
@@ -52,6 +52,7 @@ covers the tokens that were issued until now, what is exchanged for them, and th
 	c.Flags().StringVar(&r.id, "id", "", "one token, by its `jti`; a provider's with its name before it, as for --user")
 	c.Flags().StringVar(&r.user, "user", "", "a user's, by `id or e-mail address`, with --tenant where it stands in several; a provider's by its subject, clerk|user_2abc")
 	c.Flags().StringVar(&r.client, "client", "", "a client's, by its `id`")
+	_ = c.RegisterFlagCompletionFunc("client", p.anywhere(clientIDs))
 	c.Flags().StringVar(&r.tenant, "tenant", "", "a tenant's, by its `id`")
 	c.Flags().BoolVar(&r.all, "all", false, "everybody's")
 	for _, pair := range [][]string{{"id", "user", "client", "all"}, {"id", "tenant"}, {"client", "tenant"}, {"all", "tenant"}} {
@@ -93,7 +94,7 @@ func (r revocation) denial(ctx context.Context, c Config, state *db.State, now t
 	case c.isForeign(r.user):
 		return db.Denial{Kind: db.DenySubject, Value: r.user, IssuedBefore: now}, "every token of " + printable(r.user) + before, nil
 	case r.user != "":
-		user, err := findUser(ctx, state, r.user, r.tenant)
+		user, err := findUser(ctx, c, state, r.user, r.tenant)
 		return db.Denial{Kind: db.DenySubject, Value: user.UserID, IssuedBefore: now}, "every token of " + printable(user.Email) + " (" + user.UserID + ")" + before, err
 	case r.client != "":
 		return db.Denial{Kind: db.DenyClient, Value: r.client, IssuedBefore: now}, "every token of client " + r.client + before, nil

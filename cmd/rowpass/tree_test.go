@@ -13,12 +13,14 @@ import (
 
 // mayImport is the architecture of docs/architecture.md: who may know whom. cmd/rowpass may know all.
 var mayImport = map[string][]string{
-	"rowpass/api":         {"rowpass/db", "rowpass/keys", "rowpass/statement", "rowpass/token"},
+	"rowpass/api":         {"rowpass/db", "rowpass/doctor", "rowpass/identity", "rowpass/keys", "rowpass/statement", "rowpass/token"},
 	"rowpass/token":       {"rowpass/keys"},
 	"rowpass/keys":        {"rowpass/outbound"},
 	"rowpass/outbound":    nil,
 	"rowpass/statement":   nil,
+	"rowpass/identity":    {"rowpass/outbound"},
 	"rowpass/db":          nil,
+	"rowpass/doctor":      nil,
 	"rowpass/db/embedded": nil,
 	"rowpass/db/dbtest":   {"rowpass/db/embedded", "rowpass/migrations", "rowpass/seed"},
 	"rowpass/migrations":  nil,
@@ -28,16 +30,17 @@ var mayImport = map[string][]string{
 // seenBy names, for each library that could spread, the packages that may see it.
 var seenBy = map[string][]string{
 	"github.com/lestrrat-go/jwx":    {"rowpass/keys", "rowpass/token"},
-	"github.com/jackc/pgx":          {"rowpass/db", "rowpass/db/embedded", "rowpass/db/dbtest", "rowpass/migrations", "rowpass/cmd/rowpass"},
+	"github.com/jackc/pgx":          {"rowpass/db", "rowpass/db/embedded", "rowpass/db/dbtest", "rowpass/doctor", "rowpass/identity", "rowpass/migrations", "rowpass/cmd/rowpass"},
 	"github.com/labstack/echo":      {"rowpass/api"},
 	"github.com/pressly/goose":      {"rowpass/migrations"},
 	"github.com/spf13":              {"rowpass/cmd/rowpass"},
 	"github.com/go-viper":           {"rowpass/cmd/rowpass"},
 	"go.yaml.in/yaml":               {"rowpass/cmd/rowpass", "rowpass/keys"},
 	"github.com/prometheus":         {"rowpass/api"},
-	"github.com/hashicorp/golang-l": {"rowpass/statement", "rowpass/token", "rowpass/api"},
+	"github.com/hashicorp/golang-l": {"rowpass/statement", "rowpass/token", "rowpass/identity", "rowpass/api"},
 	"github.com/wasilibs":           {"rowpass/statement"},
 	"github.com/pganalyze":          {"rowpass/statement"},
+	"github.com/jedib0t":            {"rowpass/cmd/rowpass"},
 }
 
 func TestPackagesKnowOnlyWhomTheyMay(t *testing.T) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -10,7 +9,7 @@ import (
 )
 
 func (p *program) usersCommand() *cobra.Command {
-	return group("users", "Make and list users, give them passwords, and link them with users of providers", p.createUserCommand(), p.listUsersCommand(), p.setPasswordCommand(),
+	return group("users", "Make and list users, give them passwords, and link them with users of providers", "rowpass users create --tenant Acme --email ada@acme.example", p.createUserCommand(), p.listUsersCommand(), p.setPasswordCommand(),
 		p.linkUserCommand(), p.unlinkUserCommand(), p.listLinksCommand())
 }
 
@@ -18,14 +17,14 @@ func (p *program) createUserCommand() *cobra.Command {
 	var tenant, email, name string
 	var admin bool
 	c := &cobra.Command{
-		Use: "create --tenant TENANT --email ADDRESS", Short: "Make a user and print its id", Args: cobra.NoArgs,
+		Use: "create --tenant TENANT --email ADDRESS", Short: "Make a user and print its id", Args: noArgs,
 		Example: "  rowpass users create --tenant Acme --email ada@acme.example --admin",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			role := "member"
 			if admin {
 				role = "admin"
 			}
-			return p.asOwner(cmd.Context(), "users", func(owner string) error {
+			return p.onDirectory(cmd.Context(), "users", func(owner string) error {
 				id, err := db.CreateUser(cmd.Context(), owner, tenant, name, email, role)
 				if err != nil {
 					return fmt.Errorf("making the user: %w", err)
@@ -47,19 +46,19 @@ func (p *program) createUserCommand() *cobra.Command {
 func (p *program) listUsersCommand() *cobra.Command {
 	var tenant string
 	c := &cobra.Command{
-		Use: "list", Short: "List the users of a tenant, or of all", Args: cobra.NoArgs,
+		Use: "list", Short: "List the users of a tenant, or of all", Args: noArgs,
+		Example: "  rowpass users list --tenant Acme",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.asOwner(cmd.Context(), "users", func(owner string) error {
+			return p.onDirectory(cmd.Context(), "users", func(owner string) error {
 				users, err := db.ListUsers(cmd.Context(), owner, tenant)
 				if err != nil {
 					return fmt.Errorf("listing the users: %w", err)
 				}
-				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "ID\tTENANT\tEMAIL\tROLE")
+				l := p.list("ID", "TENANT", "EMAIL", "ROLE")
 				for _, u := range users {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.UserID, u.TenantID, printable(u.Email), u.Role)
+					l.row(u.UserID, u.TenantID, printable(u.Email), u.Role)
 				}
-				return w.Flush()
+				return l.write()
 			})
 		},
 	}

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,10 +21,11 @@ type linkFlags struct {
 	provider, subject, tenant string
 }
 
-func (f *linkFlags) add(c *cobra.Command) *cobra.Command {
+func (p *program) withLink(f *linkFlags, c *cobra.Command) *cobra.Command {
 	c.Flags().StringVar(&f.provider, "provider", "", "the provider's `name` in the configuration")
 	c.Flags().StringVar(&f.subject, "subject", "", "the user's `id` there: sub in its tokens")
 	c.Flags().StringVar(&f.tenant, "tenant", "", "the tenant's `id`, where the address stands in several")
+	_ = c.RegisterFlagCompletionFunc("provider", p.anywhere(providerNames))
 	_ = c.MarkFlagRequired("provider")
 	_ = c.MarkFlagRequired("subject")
 	return c
@@ -33,7 +33,7 @@ func (f *linkFlags) add(c *cobra.Command) *cobra.Command {
 
 func (p *program) linkUserCommand() *cobra.Command {
 	f := &linkFlags{}
-	return f.add(&cobra.Command{
+	return p.withLink(f, &cobra.Command{
 		Use: "link USER --provider NAME --subject SUB", Short: "Let a provider's user have tokens as a user, by id or e-mail address", Args: one("USER"),
 		Example: "  rowpass users link admin@acme.example --provider clerk --subject user_2ab3cd",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -64,8 +64,9 @@ func (p *program) linkUserCommand() *cobra.Command {
 
 func (p *program) unlinkUserCommand() *cobra.Command {
 	f := &linkFlags{}
-	return f.add(&cobra.Command{
+	return p.withLink(f, &cobra.Command{
 		Use: "unlink USER --provider NAME --subject SUB", Short: "Take such a link back; the user's sessions end", Args: one("USER"),
+		Example: "  rowpass users unlink admin@acme.example --provider clerk --subject user_2ab3cd",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.onLink(cmd.Context(), f, args[0], func(_ Config, state *db.State, i db.Identity, user db.Entry) error {
 				err := state.UnlinkIdentity(cmd.Context(), i, user.UserID)
@@ -88,23 +89,23 @@ func (p *program) unlinkUserCommand() *cobra.Command {
 
 func (p *program) listLinksCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "links", Short: "List which users of providers are which of ours", Args: cobra.NoArgs,
+		Use: "links", Short: "List which users of providers are which of ours", Args: noArgs,
+		Example: "  rowpass users links",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.asOwner(cmd.Context(), "users", func(owner string) error {
+			return p.onDirectory(cmd.Context(), "users", func(owner string) error {
 				links, err := db.Links(cmd.Context(), owner)
 				if err != nil {
 					return fmt.Errorf("listing the links: %w", err)
 				}
-				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "PROVIDER\tSUBJECT\tUSER\tTENANT\tEMAIL\tLINKED\tBY")
+				all := p.list("PROVIDER", "SUBJECT", "USER", "TENANT", "EMAIL", "LINKED", "BY")
 				for _, l := range links {
 					by := "command"
 					if l.ByAddress {
 						by = "address"
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Provider, printable(l.Subject), l.UserID, l.TenantID, printable(l.Email), l.LinkedAt.UTC().Format(time.RFC3339), by)
+					all.row(l.Provider, printable(l.Subject), l.UserID, l.TenantID, printable(l.Email), timeText(l.LinkedAt), by)
 				}
-				return w.Flush()
+				return all.write()
 			})
 		},
 	}
@@ -119,7 +120,7 @@ func (p *program) onLink(ctx context.Context, f *linkFlags, who string, do func(
 		return errors.New("--subject is empty: it is sub in the tokens of the provider's user")
 	}
 	return p.onState(ctx, func(c Config, state *db.State) error {
-		user, err := findUser(ctx, state, who, f.tenant)
+		user, err := findUser(ctx, c, state, who, f.tenant)
 		if err != nil {
 			return err
 		}

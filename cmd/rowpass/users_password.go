@@ -27,8 +27,8 @@ func (p *program) setPasswordCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.onState(cmd.Context(), func(_ Config, state *db.State) error {
-				user, err := findUser(cmd.Context(), state, args[0], tenant)
+			return p.onState(cmd.Context(), func(c Config, state *db.State) error {
+				user, err := findUser(cmd.Context(), c, state, args[0], tenant)
 				if err != nil {
 					return err
 				}

@@ -1,0 +1,124 @@
+import { explained, shown, waiting } from './answer.js';
+import { block, el, one } from './dom.js';
+import * as server from './server.js';
+import { clock, decode, remaining } from './token.js';
+
+/** Caller is one of the two: who it is, its token, and what it was answered. */
+export class Caller {
+  constructor(letter, users, picked, explains) {
+    this.letter = letter;
+    this.users = users;
+    this.explains = explains;
+    this.turn = 0; // counts what was asked: an answer that comes late is not shown
+    this.root = one('#caller').content.cloneNode(true).firstElementChild;
+    this.root.classList.add(`caller-${letter.toLowerCase()}`);
+    one('.mark', this.root).textContent = letter;
+    one('h2', this.root).textContent = `Caller ${letter}`;
+    this.select = one('select', this.root);
+    this.select.setAttribute('aria-label', `Caller ${letter}`);
+    this.offer(picked);
+  }
+
+  offer(picked) {
+    const tenants = Map.groupBy(this.users, (u) => u.tenant_id);
+    for (const members of tenants.values()) {
+      const options = members.map((u) => el('option', { value: u.id }, `${u.name || u.email}, ${u.role}`));
+      this.select.append(el('optgroup', { label: members[0].tenant }, ...options));
+    }
+    this.select.value = picked.id;
+    this.show();
+  }
+
+  get user() {
+    return this.users.find((u) => u.id === this.select.value);
+  }
+
+  show() {
+    one('.role', this.root).textContent = `${this.user.email} · ${this.user.tenant}`;
+  }
+
+  /** token is a good one, fetched where there is none or it is about to end. */
+  async token() {
+    if (this.raw && this.of === this.user.id && remaining(this.claims).seconds > 5) return this.raw;
+    const of = this.user.id;
+    const answer = await server.tokenOf(of);
+    if (server.wrong(answer)) throw answer;
+    this.of = of;
+    this.raw = answer.body.access_token;
+    ({ header: this.header, claims: this.claims } = decode(this.raw));
+    this.showToken();
+    return this.raw;
+  }
+
+  showToken() {
+    const kid = one('.kid', this.root);
+    kid.replaceChildren(`kid ${this.header.kid.slice(0, 8)}…`, el('span', { class: 'unseen' }, ', in the public key set'));
+    kid.title = `Signed by ${this.header.kid}; the public key set has it`;
+    const parts = this.raw.split('.').map((p, i) => [i ? '.' : '', el('span', { class: `part-${i}` }, p)]);
+    const raw = block('The token as it is sent', '', 'raw');
+    raw.append(...parts.flat());
+    one('.decoded', this.root).replaceChildren(raw,
+      el('h3', { class: 'small' }, 'Header'), block('The header', JSON.stringify(this.header, null, 2)),
+      el('h3', { class: 'small' }, 'Claims'), block('The claims', JSON.stringify(this.claims, null, 2)));
+    this.tick();
+  }
+
+  /** tick shows how long the token is still good. */
+  tick() {
+    if (!this.claims) return;
+    const { seconds, share } = remaining(this.claims);
+    one('.left', this.root).textContent = seconds ? `Good for ${clock(seconds)}` : 'Expired: the next run fetches another';
+    const bar = one('progress', this.root);
+    bar.value = share;
+    bar.setAttribute('aria-label', `What is left of the token of caller ${this.letter}`);
+  }
+
+  /** run sends a statement and shows its answer, and then why. It gives the answer, or null where a later run overtook it. */
+  async run(query) {
+    const turn = (this.turn += 1);
+    const [place, why] = [one('.answer', this.root), one('.why', this.root)];
+    const table = this.explains && tableOf(query);
+    wait(place);
+    if (table) wait(why);
+    else why.replaceChildren();
+    const answer = await this.token().then((token) => server.runSQL(token, query), (failed) => failed);
+    if (turn !== this.turn) return null;
+    show(place, shown(answer, `Rows of caller ${this.letter}`));
+    if (table) this.explain(table, commandOf(query), turn);
+    return answer;
+  }
+
+  async explain(table, command, turn, row = '') {
+    const answer = await this.token().then((token) => server.explain(token, table, row), (failed) => failed);
+    if (turn !== this.turn) return;
+    const place = one('.why', this.root);
+    const refusal = server.wrong(answer);
+    const again = (asked) => this.explain(table, command, turn, asked);
+    const text = answer.status === 400 && !row ? `${table} is no table here, so that no policy decided.` : refusal?.message;
+    show(place, refusal ? [el('h3', {}, 'Why'), el('p', { class: 'muted' }, text)] : explained(answer.body, command, again));
+    if (row) one('.question input', place)?.focus();
+  }
+}
+
+/** wait leaves what was there, paler, so that nothing jumps; where nothing was, it shows that something will be. */
+function wait(place) {
+  if (place.childElementCount) place.classList.add('stale');
+  else place.replaceChildren(waiting());
+}
+
+function show(place, parts) {
+  place.classList.remove('stale');
+  place.replaceChildren(...parts);
+}
+
+const bare = (query) => query.replace(/--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'/g, ' ');
+
+/** tableOf is the first table that a statement names, "" where there is none. */
+export function tableOf(query) {
+  const found = /\b(?:from|into|update)\s+(?:only\s+)?("[^"]+"|\w+)(?:\s*\.\s*("[^"]+"|\w+))?/i.exec(bare(query)) ?? [];
+  const folded = (name) => (name.startsWith('"') ? name : name.toLowerCase());
+  return found.slice(1).filter(Boolean).map(folded).join('.');
+}
+
+/** commandOf is what a statement does, as policies name it. */
+export const commandOf = (query) => (/\b(insert|update|delete)\b/i.exec(bare(query))?.[1] ?? 'select').toUpperCase();

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"rowpass/api"
+	"rowpass/db"
+	"rowpass/doctor"
+)
+
+// demoUsers lists a demo's users as the owner; nil where there is no owner's login, and for anything but a demo.
+func (s *service) demoUsers() api.DemoUsers {
+	if !s.config.Issuer.Demo || s.logins.owner == "" {
+		return nil
+	}
+	return func(ctx context.Context, limit int) ([]db.UserRow, error) {
+		return db.FirstUsers(ctx, s.logins.owner, limit)
+	}
+}
+
+// explanations are the playground's, made with the owner's login as rowpass explain makes them; nil as demoUsers is.
+func (s *service) explanations() api.Explain {
+	if !s.config.Issuer.Demo || s.logins.owner == "" {
+		return nil
+	}
+	return func(ctx context.Context, role string, claims json.RawMessage, table, row string) (any, error) {
+		found, err := doctor.Explain(ctx, doctor.ExplainConfig{OwnerURL: s.logins.owner, Role: role, Claims: claims, Table: table, Row: row})
+		switch {
+		case errors.Is(err, doctor.ErrNoTable):
+			return nil, api.ErrTable
+		case errors.Is(err, doctor.ErrRow):
+			return nil, api.ErrRow
+		case err != nil:
+			return nil, fmt.Errorf("explaining: %w", err)
+		}
+		return found, nil
+	}
+}

@@ -1,0 +1,261 @@
+package doctor
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// kind is what an expression is, as far as policies are concerned.
+type kind int
+
+const (
+	other    kind = iota // whatever is not told apart: literals, CASE, IS NULL …
+	column               // a name, of whichever relation
+	literal              // a string
+	call                 // a function's
+	cast                 // one kid, and the type as name
+	binary               // two kids, and the operator as name
+	all                  // AND
+	either               // OR
+	selected             // ( SELECT one AS name) without FROM: one kid
+	queried              // a sub-select with FROM
+)
+
+// expr is an expression as PostgreSQL writes it out: fully parenthesised, keywords in capitals, names in lower case or quotes.
+// That is what makes a few rules enough to read it. What they don't know is other, with all that stands in it as kids.
+type expr struct {
+	kind kind
+	name string // a column's or function's with its qualifiers, an operator, a type, a string's value
+	kids []expr
+	from int // where it begins in the source, parentheses included
+	to   int // where it ends
+}
+
+// parse reads what pg_get_expr gave. It takes any text: what is no expression is other.
+func parse(source string) expr {
+	p := &parser{source: source}
+	items := p.items()
+	for p.at < len(p.source) { // a parenthesis too many
+		p.at++
+		items = append(items, p.items()...)
+	}
+	return combine(items, 0, len(source))
+}
+
+// item is an expression, or the keyword, operator or comma between two.
+type item struct {
+	expr
+	word string // "" for an expression
+}
+
+type parser struct {
+	source string
+	at     int
+	depth  int
+}
+
+// maxDepth is how deep parentheses may stand in each other: the rest of a deeper text is passed over.
+const maxDepth = 200
+
+// items reads up to a closing parenthesis or the end.
+func (p *parser) items() []item {
+	var all []item
+	for {
+		p.blanks()
+		if p.at >= len(p.source) || p.source[p.at] == ')' || p.source[p.at] == ']' {
+			return all
+		}
+		if last := len(all) - 1; strings.HasPrefix(p.source[p.at:], "::") && last >= 0 && all[last].word == "" {
+			all[last].expr = p.cast(all[last].expr)
+			continue
+		}
+		all = append(all, p.item())
+	}
+}
+
+func (p *parser) item() item {
+	from := p.at
+	switch c := p.source[p.at]; {
+	case c == '(' || c == '[':
+		return item{expr: p.group(from)}
+	case c == '\'':
+		value := p.quoted('\'')
+		return item{expr: expr{kind: literal, name: value, from: from, to: p.at}}
+	case c == '"' || isLetter(p.rune()):
+		return p.named(from)
+	case isDigit(c):
+		p.while(func(r rune) bool { return unicode.IsDigit(r) || r == '.' })
+		return item{expr: expr{from: from, to: p.at}}
+	case strings.IndexByte(operators, c) >= 0:
+		p.while(func(r rune) bool { return strings.ContainsRune(operators, r) })
+	default:
+		_, size := utf8.DecodeRuneInString(p.source[p.at:])
+		p.at += size
+	}
+	return item{word: p.source[from:p.at]}
+}
+
+const operators = "+-*/<>=~!@#%^&|`?"
+
+// group reads parentheses or brackets with what stands in them.
+func (p *parser) group(from int) expr {
+	p.at++
+	if p.depth++; p.depth > maxDepth {
+		p.at = len(p.source)
+		return expr{from: from, to: p.at}
+	}
+	inner := p.items()
+	p.depth--
+	p.at = min(p.at+1, len(p.source))
+	return combine(inner, from, p.at)
+}
+
+// named reads a name, a call or a keyword. PostgreSQL writes what is called directly before its parenthesis, and keywords apart.
+func (p *parser) named(from int) item {
+	name := p.name()
+	for p.at+1 < len(p.source) && p.source[p.at] == '.' {
+		p.at++
+		name += "." + p.name()
+	}
+	if p.at < len(p.source) && p.source[p.at] == '(' {
+		arguments := p.group(p.at)
+		return item{expr: expr{kind: call, name: name, kids: []expr{arguments}, from: from, to: p.at}}
+	}
+	text := p.source[from:p.at]
+	switch {
+	case text == "E" && p.at < len(p.source) && p.source[p.at] == '\'':
+		p.quoted('\'')
+		return item{expr: expr{from: from, to: p.at}}
+	case text == strings.ToUpper(text) && !strings.Contains(text, `"`) && strings.ToLower(text) != text:
+		return item{word: text}
+	case text == "true" || text == "false":
+		return item{expr: expr{from: from, to: p.at}}
+	}
+	return item{expr: expr{kind: column, name: name, from: from, to: p.at}}
+}
+
+func (p *parser) name() string {
+	if p.at < len(p.source) && p.source[p.at] == '"' {
+		return p.quoted('"')
+	}
+	from := p.at
+	p.while(func(r rune) bool { return isLetter(r) || unicode.IsDigit(r) || r == '$' })
+	if p.at == from {
+		p.at = min(p.at+1, len(p.source))
+	}
+	return p.source[from:p.at]
+}
+
+// cast reads the type behind two colons, such as character varying(20)[].
+func (p *parser) cast(of expr) expr {
+	p.at += len("::")
+	from := p.at
+	for p.at < len(p.source) {
+		p.name()
+		if p.at < len(p.source) && p.source[p.at] == '.' {
+			p.at++
+			continue
+		}
+		if p.at < len(p.source) && p.source[p.at] == '(' {
+			p.while(func(r rune) bool { return r != ')' })
+			p.at = min(p.at+1, len(p.source))
+		}
+		if !p.more() {
+			break
+		}
+		p.blanks()
+	}
+	for strings.HasPrefix(p.source[p.at:], "[]") {
+		p.at += len("[]")
+	}
+	return expr{kind: cast, name: p.source[from:p.at], kids: []expr{of}, from: of.from, to: p.at}
+}
+
+// more says whether the type goes on in a further word.
+func (p *parser) more() bool {
+	return slices.ContainsFunc([]string{" varying", " precision", " with ", " without ", " time ", " zone"}, func(word string) bool {
+		return strings.HasPrefix(p.source[p.at:], word) || p.source[p.at:] == strings.TrimSpace(word)
+	})
+}
+
+func (p *parser) quoted(quote byte) string {
+	var value strings.Builder
+	for p.at++; p.at < len(p.source); p.at++ {
+		if p.source[p.at] == quote {
+			if p.at++; p.at >= len(p.source) || p.source[p.at] != quote {
+				return value.String()
+			}
+		}
+		value.WriteByte(p.source[p.at])
+	}
+	return value.String()
+}
+
+func (p *parser) blanks() { p.while(unicode.IsSpace) }
+
+func (p *parser) while(in func(rune) bool) {
+	for p.at < len(p.source) && in(p.rune()) {
+		_, size := utf8.DecodeRuneInString(p.source[p.at:])
+		p.at += size
+	}
+}
+
+func (p *parser) rune() rune {
+	r, _ := utf8.DecodeRuneInString(p.source[p.at:])
+	return r
+}
+
+func isLetter(r rune) bool { return r == '_' || unicode.IsLetter(r) }
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
+
+// combine makes one expression of what stands between two parentheses.
+func combine(items []item, from, to int) expr {
+	e := expr{from: from, to: to}
+	for _, i := range items {
+		if i.word == "" {
+			e.kids = append(e.kids, i.expr)
+		}
+	}
+	has := func(word string) bool { return slices.ContainsFunc(items, func(i item) bool { return i.word == word }) }
+	switch {
+	case len(items) > 0 && items[0].word == "SELECT":
+		return subselect(e, items, has("FROM"))
+	case has("OR"):
+		e.kind = either
+	case has("AND") && !has("BETWEEN"):
+		e.kind = all
+	case len(items) == 1 && len(e.kids) == 1:
+		e = e.kids[0]
+		e.from, e.to = from, to
+	case len(items) == 3 && len(e.kids) == 2 && items[1].word != "" && items[1].word != ",":
+		e.kind, e.name = binary, items[1].word
+	case len(items) == 4 && items[1].word == "=" && items[2].word == "ANY" && len(e.kids) == 2:
+		e.kind, e.name = binary, "IN"
+	}
+	return e
+}
+
+func subselect(e expr, items []item, from bool) expr {
+	e.kind = queried
+	if from || len(items) < 2 {
+		return e
+	}
+	list := items[1:]
+	if len(list) > 2 && list[len(list)-2].word == "AS" {
+		list = list[:len(list)-2]
+	}
+	if len(list) == 1 && list[0].word == "" {
+		e.kind, e.kids = selected, []expr{list[0].expr}
+	}
+	return e
+}
+
+// any says whether the expression or a part of it is one that is asked for.
+func (e expr) any(is func(expr) bool) bool {
+	return is(e) || slices.ContainsFunc(e.kids, func(kid expr) bool { return kid.any(is) })
+}
+
+// text is the expression in the source that it was parsed from.
+func (e expr) text(source string) string { return source[e.from:e.to] }

@@ -1,0 +1,198 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// policy is one of row-level security.
+type policy struct {
+	policyRow
+	of           relation
+	using, check *shape // nil where the expression is ""
+}
+
+// policyRow is what the catalogue has of a policy.
+type policyRow struct {
+	Relation   uint32
+	Name       string // quoted where needed
+	Command    string // polcmd: r, a, w, d or * for all
+	Permissive bool
+	Public     bool     // for everybody
+	Roles      []string // those of callers that it is for
+	Using      string   // "" where it has none
+	Check      string   // likewise
+}
+
+const policies = `
+	select polrelid, format('%I', polname), polcmd::text, polpermissive, polroles = array[0]::oid[],
+		array(select r from unnest($2::text[]) r where exists (select from unnest(polroles) for_role where for_role = 0 or pg_catalog.pg_has_role(r, for_role, 'USAGE'))),
+		coalesce(pg_catalog.pg_get_expr(polqual, polrelid), ''), coalesce(pg_catalog.pg_get_expr(polwithcheck, polrelid), '')
+	from pg_catalog.pg_policy join pg_catalog.pg_class c on c.oid = polrelid join pg_catalog.pg_namespace n on n.oid = relnamespace
+	where nspname = any ($1::text[]) and relrowsecurity
+	order by nspname, relname, polname`
+
+// readPolicies reads each policy of the schemas that is for callers, and what its expressions do.
+func (e *examination) readPolicies(ctx context.Context) error {
+	rows, err := list[policyRow](ctx, e.tx, policies, e.Schemas, e.Roles)
+	if err != nil {
+		return fmt.Errorf("listing policies: %w", err)
+	}
+	for _, row := range rows {
+		at := slices.IndexFunc(e.relations, func(r relation) bool { return r.OID == row.Relation })
+		if at < 0 || len(row.Roles) == 0 {
+			continue
+		}
+		p := policy{policyRow: row, of: e.relations[at]}
+		p.read(e.misspelt(row))
+		e.policies = append(e.policies, p)
+	}
+	return nil
+}
+
+func (p *policy) read(renamed map[string]string) {
+	types := p.of.types()
+	if p.Using != "" {
+		p.using = shapeOf(p.Using, p.of.Plain, types, renamed)
+	}
+	if p.Check != "" {
+		p.check = shapeOf(p.Check, p.of.Plain, types, renamed)
+	}
+}
+
+// misspelt are a policy's claims that no issuer sends and that are near to one that is sent.
+func (e *examination) misspelt(p policyRow) map[string]string {
+	renamed := map[string]string{}
+	if len(e.Claims) == 0 {
+		return renamed
+	}
+	for _, name := range append(claimNames(parse(p.Using)), claimNames(parse(p.Check))...) {
+		if !e.sends(name) {
+			if near := nearest(name, e.Claims); near != "" {
+				renamed[name] = near
+			}
+		}
+	}
+	return renamed
+}
+
+// sends says whether some token has the claim.
+func (e *examination) sends(claim string) bool {
+	return slices.Contains(e.Claims, claim) || strings.Contains(e.hook, "'"+claim+"'") || strings.Contains(e.hook, `"`+claim+`"`)
+}
+
+func (p policy) object() string { return p.of.Name + " policy " + p.Name }
+
+// shapes are the expressions that the policy has.
+func (p policy) shapes() []*shape {
+	return slices.DeleteFunc([]*shape{p.using, p.check}, func(s *shape) bool { return s == nil })
+}
+
+// mend writes both expressions again. Whatever is wrong with them is right then, so several findings may bring it.
+func (p policy) mend() string {
+	if slices.ContainsFunc(p.shapes(), func(s *shape) bool { return s.unmended }) {
+		return ""
+	}
+	return p.alter(func(s *shape) string { return s.mended })
+}
+
+func (p policy) undo() string {
+	if p.mend() == "" {
+		return ""
+	}
+	return p.alter(func(s *shape) string { return s.source })
+}
+
+func (p policy) alter(expression func(*shape) string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "alter policy %s on %s", p.Name, p.of.Name)
+	if p.using != nil {
+		fmt.Fprintf(&b, " using (%s)", expression(p.using))
+	}
+	if p.check != nil {
+		fmt.Fprintf(&b, " with check (%s)", expression(p.check))
+	}
+	return b.String() + ";"
+}
+
+// policyFindings tells of policies that are slow, ask for what nobody sends, or are for too many.
+func policyFindings(ctx context.Context, e *examination) ([]Finding, error) {
+	var findings []Finding
+	indexed := map[string]bool{} // relation and column of the indexes that were asked for
+	for _, p := range e.policies {
+		findings = append(findings, p.settingFinding()...)
+		findings = append(findings, e.claimFindings(p)...)
+		slow, err := e.slowFindings(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.object(), err)
+		}
+		findings = append(findings, slow...)
+		findings = append(findings, p.publicFinding()...)
+		index, err := e.indexFinding(ctx, p, indexed)
+		if err != nil {
+			return nil, fmt.Errorf("looking for indexes of %s: %w", p.of.Name, err)
+		}
+		findings = append(findings, index...)
+	}
+	return findings, nil
+}
+
+func (p policy) settingFinding() []Finding {
+	if !slices.ContainsFunc(p.shapes(), func(s *shape) bool { return s.setting }) {
+		return nil
+	}
+	f := Finding{
+		ID: "policy-trusts-setting", Severity: High, Object: p.object(),
+		Title: "The policy reads claims from a setting, without their seal",
+		Why:   "Whoever can send SQL can set request.jwt.claims, within the same statement too. auth.session() gives the same claims after it has checked rowpass's seal.",
+		Costs: "A caller with SQL is whoever it says it is.",
+		Mend:  p.mend(),
+	}
+	if f.Mend == "" {
+		f.Why += " Write auth.session() in the place of the setting."
+	}
+	return []Finding{f}
+}
+
+// claimFindings tells of claims that nobody sends. With the owner's hook, only of those that are misspelt: the hook may add any.
+func (e *examination) claimFindings(p policy) []Finding {
+	if len(e.Claims) == 0 {
+		return nil
+	}
+	renamed := e.misspelt(policyRow{Using: p.Using, Check: p.Check})
+	var findings []Finding
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(append(claimNames(parse(p.Using)), claimNames(parse(p.Check))...)))) {
+		f := Finding{
+			ID: "claim-unknown", Severity: Low, Object: p.object(), Title: fmt.Sprintf("No issuer is known to send the claim %q", name),
+			Why:   "A claim that a token does not have is NULL, and a comparison with NULL lets no row through. Make the issuer send it, or name the right one.",
+			Costs: "Callers get empty answers and no error.",
+		}
+		if near := renamed[name]; near != "" {
+			f.Severity, f.Title, f.Mend, f.Undo = Medium, fmt.Sprintf("No issuer sends the claim %q; %q is near", name, near), p.mend(), p.undo()
+		} else if e.sends(name) || e.hook != "" {
+			continue
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+func (p policy) publicFinding() []Finding {
+	if !p.Public || !p.Permissive {
+		return nil
+	}
+	to := quoteAll(p.Roles)
+	asksWho := slices.ContainsFunc(p.shapes(), func(s *shape) bool { return asks(s.root) })
+	if asksWho && slices.Contains(p.Roles, "authenticated") {
+		to = []string{"authenticated"} // nobody else has claims
+	}
+	return []Finding{{
+		ID: "policy-for-public", Severity: Medium, Object: p.object(), Title: "The policy is for every role",
+		Why:   "Without TO a policy is for PUBLIC: it also lets rows through to logins that are made later, for a report or a backup, and it is asked for callers without claims.",
+		Costs: "Rows may reach roles that nobody thought of; anonymous requests ask it for nothing.",
+		Mend:  fmt.Sprintf("alter policy %s on %s to %s;", p.Name, p.of.Name, strings.Join(to, ", ")),
+		Undo:  fmt.Sprintf("alter policy %s on %s to public;", p.Name, p.of.Name),
+	}}
+}

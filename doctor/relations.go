@@ -1,0 +1,209 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// relation is what callers can reach, or a table that a foreign key of theirs names.
+type relation struct {
+	OID       uint32
+	Name      string // quoted where needed, with its schema
+	Plain     string // the relation's name alone, as it is
+	Kind      string // relkind
+	RLS       bool
+	Partition bool
+	Invoker   bool            // a view that reads as its caller
+	Rows      float64         // as last estimated
+	Attrs     json.RawMessage // columns in their order
+	Policed   bool            // it has a policy for one of the roles that reach it
+	Reach     []string        // the roles that may read or change it, in whole or in part
+	Add       []string        // the roles that may insert
+	Change    []string        // the roles that may update, in whole or in part
+}
+
+// attr is a column.
+type attr struct {
+	Name    string `json:"name"`
+	Quoted  string `json:"quoted"` // Name, quoted where needed
+	Number  int16  `json:"number"`
+	Type    string `json:"type"`
+	Always  bool   `json:"always"`  // its value is the database's, whatever is written
+	NotNull bool   `json:"notnull"` //
+}
+
+// relations lists what stands in the schemas. $2 are the roles. A column counts as the database's where a trigger before INSERT assigns it.
+const relations = `
+	select c.oid, format('%I.%I', nspname, relname), relname::text, relkind::text, relrowsecurity, relispartition,
+		relkind = 'v' and coalesce((select bool_or(option_value::boolean) from pg_catalog.pg_options_to_table(reloptions) where option_name = 'security_invoker'), false),
+		greatest(reltuples, 0)::float8,
+		(select coalesce(jsonb_agg(jsonb_build_object('name', attname, 'quoted', format('%I', attname), 'number', attnum, 'type', pg_catalog.format_type(atttypid, atttypmod),
+				'notnull', attnotnull, 'always', attgenerated <> '' or exists (select from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = tgfoid
+				where tgrelid = c.oid and tgtype & 7 = 7 and tgenabled in ('O', 'A') and prosrc ~* ('\mnew\.' || attname || '\s*:?=[^=]'))) order by attnum), '[]')
+			from pg_catalog.pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped),
+		exists (select from pg_catalog.pg_policy p, unnest(polroles) for_role, unnest($2::text[]) r where polrelid = c.oid
+			and (for_role = 0 or pg_catalog.pg_has_role(r, for_role, 'USAGE'))),
+		array(select r from unnest($2::text[]) r where has_any_column_privilege(r, c.oid, 'select, insert, update') or has_table_privilege(r, c.oid, 'delete')),
+		array(select r from unnest($2::text[]) r where has_any_column_privilege(r, c.oid, 'insert')),
+		array(select r from unnest($2::text[]) r where has_any_column_privilege(r, c.oid, 'update'))
+	from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
+	where nspname = any ($1::text[]) and relkind in ('r', 'p', 'v', 'm', 'f')
+	order by nspname, relname`
+
+func (r relation) attrs() []attr {
+	var all []attr
+	_ = json.Unmarshal(r.Attrs, &all) // as the query made it
+	return all
+}
+
+// types are the columns with their types.
+func (r relation) types() map[string]string {
+	types := map[string]string{}
+	for _, a := range r.attrs() {
+		types[a.Name] = a.Type
+	}
+	return types
+}
+
+func (r relation) isTable() bool { return r.Kind == "r" || r.Kind == "p" }
+
+// quote writes the names of columns as SQL has to have them.
+func (r relation) quote(names ...string) string {
+	var quoted []string
+	for _, a := range r.attrs() {
+		if slices.Contains(names, a.Name) {
+			quoted = append(quoted, a.Quoted)
+		}
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// relationFindings tells of what callers reach without a policy between.
+func relationFindings(_ context.Context, e *examination) ([]Finding, error) {
+	var findings []Finding
+	for _, r := range e.relations {
+		if len(r.Reach) == 0 || slices.Contains(e.Tolerated, strings.ReplaceAll(r.Name, `"`, "")) {
+			continue
+		}
+		if f, found := r.finding(); found {
+			findings = append(findings, f)
+		}
+	}
+	return findings, nil
+}
+
+func (r relation) finding() (Finding, bool) {
+	switch {
+	case r.Kind == "v" && !r.Invoker:
+		return Finding{
+			ID: "view-without-security-invoker", Severity: High, Object: "view " + r.Name,
+			Title: fmt.Sprintf("The view %s reads as its owner", r.Name),
+			Why:   "A view checks policies for its owner, whom they mostly don't hold, and not for who asks.",
+			Costs: "Callers see the rows of everybody that the view selects.",
+			Mend:  fmt.Sprintf("alter view %s set (security_invoker = true);", r.Name),
+			Undo:  fmt.Sprintf("alter view %s reset (security_invoker);", r.Name),
+		}, true
+	case r.Kind == "m":
+		return r.closed("materialized-view-reachable", "The materialized view "+r.Name+" has no policies",
+			"Materialized views know no row-level security: what they hold was read as their owner."), true
+	case r.Kind == "f":
+		return r.closed("foreign-table-reachable", "The foreign table "+r.Name+" has no policies",
+			"Foreign tables know no row-level security here; the other server sees one login for all callers."), true
+	case r.isTable() && r.Partition:
+		return r.closed("partition-reachable", "The partition "+r.Name+" can be reached past its parent",
+			"A partition that is asked for by its own name does not see its parent's policies. Queries to the parent need no rights on it."), true
+	case r.isTable() && !r.RLS:
+		return r.withoutRLS(), true
+	case r.isTable() && !r.Policed:
+		return r.withoutPolicies(), true
+	}
+	return Finding{}, false
+}
+
+// closed is a finding that is mended by taking the rights of callers.
+func (r relation) closed(id, title, why string) Finding {
+	return Finding{
+		ID: id, Severity: High, Object: r.Name, Title: title, Why: why, Costs: "Callers see the rows of everybody in it.",
+		Mend: r.revoke(), Undo: r.regrant(),
+	}
+}
+
+func (r relation) revoke() string {
+	return fmt.Sprintf("revoke all on %s from %s;", r.Name, strings.Join(append(quoteAll(r.Reach), "public"), ", "))
+}
+
+// regrant gives what callers usually have, which is what default privileges had given.
+func (r relation) regrant() string {
+	rights := "select, insert, update, delete"
+	if len(r.Add) == 0 && len(r.Change) == 0 {
+		rights = "select"
+	}
+	return fmt.Sprintf("grant %s on %s to %s;", rights, r.Name, strings.Join(quoteAll(r.Reach), ", "))
+}
+
+func (r relation) withoutRLS() Finding {
+	f := Finding{
+		ID: "table-without-rls", Severity: High, Object: r.Name,
+		Title: fmt.Sprintf("Callers reach %s, which has no row-level security", r.Name),
+		Why:   "Without row-level security a grant is for every row: no policy is asked.",
+		Costs: fmt.Sprintf("Each of %s reads, or may change, the rows of everybody.", strings.Join(r.Reach, ", ")),
+		Mend:  fmt.Sprintf("alter table %s enable row level security;\n", r.Name),
+		Undo:  fmt.Sprintf("alter table %s disable row level security;", r.Name),
+	}
+	if policy, undo, column := r.guess(); policy != "" {
+		f.Why += fmt.Sprintf(" Its column %s says whose a row is; look whether the policy below is meant.", column)
+		f.Mend, f.Undo = f.Mend+policy, undo+"\n"+f.Undo
+		return f
+	}
+	f.Why += " No column of it says whose a row is, so it is closed; if everybody may read it, grant select and make a policy for select using (true) instead."
+	f.Mend, f.Undo = f.Mend+r.revoke(), r.regrant()+"\n"+f.Undo
+	return f
+}
+
+func (r relation) withoutPolicies() Finding {
+	f := Finding{
+		ID: "rls-without-policies", Severity: Medium, Object: r.Name,
+		Title: fmt.Sprintf("No policy of %s is for a role of callers", r.Name),
+		Why:   "Row-level security without a policy lets nobody but the owner see or write a row, whatever is granted.",
+		Costs: "Callers get empty answers and no error.",
+	}
+	policy, undo, column := r.guess()
+	if policy != "" {
+		f.Why += fmt.Sprintf(" Its column %s says whose a row is; look whether the policy below is meant.", column)
+		f.Mend, f.Undo = policy, undo
+		return f
+	}
+	f.Why += " No column of it says whose a row is: make a policy, or take the grants, as below, so that callers get an error."
+	f.Mend, f.Undo = r.revoke(), r.regrant()
+	return f
+}
+
+// owning are columns that usually say whose a row is, with what they are compared with.
+var owning = []struct{ name, uuid, text string }{
+	{"tenant_id", "auth.tenant_id()", "auth.tenant()"},
+	{"organization_id", "auth.organization_id()", ""}, {"org_id", "auth.organization_id()", ""},
+	{"user_id", "auth.uid()", "auth.user_id()"}, {"owner_id", "auth.uid()", "auth.user_id()"}, {"created_by", "auth.uid()", "auth.user_id()"},
+}
+
+// guess makes a policy of the column that seems to say whose a row is, and the index that it needs.
+func (r relation) guess() (mend, undo, column string) {
+	types := r.types()
+	for _, o := range owning {
+		value := map[string]string{"uuid": o.uuid, "text": o.text}[types[o.name]]
+		if value == "" {
+			continue
+		}
+		name := quoteIdent(r.Plain + "_own")
+		to := quoteAll(r.Reach)
+		if slices.Contains(to, "authenticated") {
+			to = []string{"authenticated"}
+		}
+		mend = fmt.Sprintf("create policy %s on %s for all to %s using (%s = (select %s)) with check (%[4]s = (select %[5]s));\ncreate index on %[2]s (%[4]s);",
+			name, r.Name, strings.Join(to, ", "), o.name, value)
+		return mend, fmt.Sprintf("drop policy %s on %s;", name, r.Name), o.name
+	}
+	return "", "", ""
+}

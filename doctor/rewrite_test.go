@@ -1,0 +1,85 @@
+package doctor_test
+
+import (
+	"strings"
+	"testing"
+
+	"rowpass/doctor"
+)
+
+// byHand is where no SQL is offered.
+const byHand = ""
+
+// columns are those of a table t.
+var columns = map[string]string{"tenant_id": "uuid", "n": "bigint", "owner": "text", "code": "character varying(20)", "day": "date", "Odd Name": "uuid"}
+
+var mends = []struct{ name, from, to string }{
+	{"right already", "(tenant_id = ( SELECT auth.tenant_id() AS tenant_id))", "tenant_id = ( SELECT auth.tenant_id() AS tenant_id)"},
+	{"a bare function", "(tenant_id = auth.tenant_id())", "tenant_id = (select auth.tenant_id())"},
+	{"on the other side", "(auth.tenant_id() = tenant_id)", "(select auth.tenant_id()) = tenant_id"},
+	{"a claim", "(owner = (auth.session() ->> 'sub'::text))", "owner = (select auth.session() ->> 'sub'::text)"},
+	{"the whole comparison in the sub-select", "( SELECT (auth.tenant_id() = t.tenant_id))", "(select auth.tenant_id()) = t.tenant_id"},
+	{"the tutorial's", "( SELECT ((auth.session() ->> 'tenant_id'::text) = (t.tenant_id)::text))", "t.tenant_id = (select auth.as_uuid(auth.session() ->> 'tenant_id'::text))"},
+	{"a named sub-select", "( SELECT (auth.tenant_id() = t.tenant_id) AS mine)", "(select auth.tenant_id()) = t.tenant_id"},
+	{"a cast column", "((tenant_id)::text = ( SELECT auth.tenant() AS tenant))", "tenant_id = (select auth.tenant_id())"},
+	{"a number keeps its one spelling", "((n)::text = ( SELECT auth.tenant() AS tenant))",
+		"n = (select case when (auth.tenant()) ~ '^(0|[1-9][0-9]{0,17})$' then (auth.tenant())::bigint end)"},
+	{"text that is text anyway", "((code)::text = ( SELECT auth.user_id() AS user_id))", "(code)::text = ( SELECT auth.user_id() AS user_id)"},
+	{"a date, which is none of ours", "((day)::text = ( SELECT auth.tenant() AS tenant))", byHand},
+	{"in a list of conditions", "((tenant_id = auth.tenant_id()) AND ((owner = auth.user_id()) OR (n > 3)))", "(tenant_id = (select auth.tenant_id())) AND ((owner = (select auth.user_id())) OR (n > 3))"},
+	{"NULL is not false there", "(((tenant_id)::text = ( SELECT auth.tenant() AS tenant)) IS NULL)", byHand},
+	{"nor within NOT", "(NOT ((tenant_id)::text = ( SELECT auth.tenant() AS tenant)))", byHand},
+	{"a function of the row", "public.visible(tenant_id, auth.user_id())", "public.visible(tenant_id, (select auth.user_id()))"},
+	{"a function of PostgreSQL's", "(day > (now() - '1 day'::interval))", "day > (now() - '1 day'::interval)"},
+	{"a name with a blank", `("Odd Name" = auth.tenant_id())`, `"Odd Name" = (select auth.tenant_id())`},
+	{"a sub-select that looks at the row", "(EXISTS ( SELECT 1\n   FROM members m\n  WHERE (m.tenant_id = t.tenant_id)))", byHand},
+	{"a sub-select that does not", "(tenant_id IN ( SELECT m.tenant_id\n   FROM members m\n  WHERE (m.owner = auth.user_id())))", "tenant_id IN ( SELECT m.tenant_id\n   FROM members m\n  WHERE (m.owner = auth.user_id()))"},
+	{"a misspelt claim", "(owner = ( SELECT (auth.session() ->> 'subb'::text)))", "owner = ( SELECT (auth.session() ->> 'sub'::text))"},
+	{"the same word that is no claim", "((owner = 'subb'::text) AND (owner = auth.user_id()))", "(owner = 'subb'::text) AND (owner = (select auth.user_id()))"},
+	{"an unsealed setting", "(owner = (((current_setting('request.jwt.claims'::text, true))::jsonb ->> 'sub'::text)))", "owner = (select auth.session() ->> 'sub'::text)"},
+	{"another setting", "(owner = current_setting('app.owner'::text, true))", "owner = (select current_setting('app.owner'::text, true))"},
+	{"quotes in a string", "(owner = public.f('it''s (odd'::text))", "owner = (select public.f('it''s (odd'::text))"},
+}
+
+func TestPoliciesAreWrittenAgain(t *testing.T) {
+	t.Parallel()
+	for _, m := range mends {
+		t.Run(m.name, func(t *testing.T) {
+			got, ok := doctor.Mend(m.from, "t", columns, map[string]string{"subb": "sub"})
+			if !ok {
+				got = byHand
+			}
+			if got != m.to {
+				t.Errorf("%s\nbecomes %s\nwant    %s", m.from, got, m.to)
+			}
+		})
+	}
+}
+
+func FuzzPoliciesAreWrittenAgain(f *testing.F) {
+	for _, m := range mends {
+		f.Add(m.from)
+	}
+	f.Add("((((")
+	f.Add("(a))'")
+	f.Add(`"`)
+	f.Add("a::b.c(1)[]")
+	f.Fuzz(func(t *testing.T, text string) {
+		mended, ok := doctor.Mend(text, "t", columns, nil)
+		if ok && !strings.ContainsAny(text, ".:") && !strings.Contains(text, "current_setting") && len(mended) > len(text) {
+			t.Errorf("nothing is called or cast in %q, and it becomes %q", text, mended)
+		}
+	})
+}
+
+func TestAMisspeltNameIsRecognised(t *testing.T) {
+	t.Parallel()
+	known := []string{"tenant_id", "sub", "org_id", "role"}
+	for name, want := range map[string]string{
+		"tenantId": "tenant_id", "tenent_id": "tenant_id", "tennant_id": "tenant_id", "subb": "sub", "roles": "role", "organization": "", "department": "", "x": "",
+	} {
+		if got := doctor.Nearest(name, known); got != want {
+			t.Errorf("%s is taken for %q, want %q", name, got, want)
+		}
+	}
+}

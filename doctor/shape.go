@@ -1,0 +1,154 @@
+package doctor
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// shape is what an expression of a policy does for each row, and the same written so that it does so once a query.
+type shape struct {
+	source  string
+	root    expr
+	table   string            // the relation's name without its schema, as sub-selects call it
+	columns map[string]string // the relation's, with their types
+
+	// What was found while writing it again.
+	correlated bool     // a sub-select that looks at the row
+	casts      []string // columns that are compared as another type
+	calls      []string // functions that are called for each row although they don't look at it
+	setting    bool     // claims are read without their seal
+	pinned     []string // columns that must equal something that is not of the row
+	mended     string   // the expression without these
+	unmended   bool     // something of it stays: only a person can write it otherwise
+}
+
+// shapeOf reads an expression of a policy on a relation whose columns have these types. Claims are renamed as told.
+func shapeOf(source, table string, columns, renamed map[string]string) *shape {
+	s := &shape{source: source, root: parse(source), table: table, columns: columns}
+	s.pinned = s.pins(s.root)
+	s.mended = stripped((&rewriter{shape: s, renamed: renamed}).rewrite(s.root))
+	return s
+}
+
+// parenthesised says whether the first parenthesis closes with the last.
+func parenthesised(text string) bool {
+	return strings.HasPrefix(text, "(") && strings.HasSuffix(text, ")") && (&parser{source: text}).group(0).to == len(text)
+}
+
+// isColumn says whether e is a column of the policy's relation. Within a sub-select with FROM, only a qualified name is.
+func (s *shape) isColumn(e expr) bool {
+	if e.kind != column {
+		return false
+	}
+	name := s.columnName(e)
+	_, known := s.columns[name]
+	return known && (e.name == name || e.name == s.table+"."+name)
+}
+
+func (s *shape) columnName(e expr) string { return strings.TrimPrefix(e.name, s.table+".") }
+
+// ofRow says whether e looks at the row.
+func (s *shape) ofRow(e expr) bool {
+	if e.kind == queried {
+		return e.any(func(e expr) bool { return s.isColumn(e) && strings.HasPrefix(e.name, s.table+".") })
+	}
+	return s.isColumn(e) || slices.ContainsFunc(e.kids, s.ofRow)
+}
+
+// asks says whether e asks who the caller is: by a function that is not PostgreSQL's own, or by a setting.
+func asks(e expr) bool {
+	return e.any(func(e expr) bool { return e.kind == queried || isQuestion(e) })
+}
+
+func isQuestion(e expr) bool {
+	return e.kind == call && (strings.Contains(e.name, ".") && !strings.HasPrefix(e.name, "pg_catalog.") || e.name == "current_setting")
+}
+
+// comparison is a column that is held against what is not of the row.
+func (s *shape) comparison(e expr) (col, value expr, ok bool) {
+	if e.kind != binary || e.name != "=" && e.name != "IN" {
+		return col, value, false
+	}
+	for _, i := range []int{0, 1} {
+		col, value = e.kids[i], e.kids[1-i]
+		if col.kind == cast {
+			col = col.kids[0]
+		}
+		if s.isColumn(col) && !s.ofRow(value) && (e.name == "=" || i == 0) {
+			return e.kids[i], value, true
+		}
+	}
+	return col, value, false
+}
+
+// pins lists columns that every row which passes has equal to something of the caller's.
+func (s *shape) pins(e expr) []string {
+	if e.kind == selected && s.ofRow(e) {
+		return s.pins(e.kids[0])
+	}
+	if col, value, ok := s.comparison(e); ok && asks(value) {
+		if col.kind == cast {
+			col = col.kids[0]
+		}
+		return []string{s.columnName(col)}
+	}
+	var names []string
+	for i, kid := range e.kids {
+		pinned := s.pins(kid)
+		switch {
+		case e.kind == all, e.kind == either && i == 0:
+			names = append(names, pinned...)
+		case e.kind == either:
+			names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(pinned, name) })
+		}
+	}
+	return names
+}
+
+// claimNames lists the claims that an expression looks up by name.
+func claimNames(e expr) []string {
+	var names []string
+	if name, ok := claimOf(e); ok {
+		names = append(names, name)
+	}
+	for _, kid := range e.kids {
+		names = append(names, claimNames(kid)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func claimOf(e expr) (string, bool) {
+	if e.kind != binary || e.name != "->>" && e.name != "->" {
+		return "", false
+	}
+	name, of := uncast(e.kids[1]), uncast(e.kids[0])
+	if of.kind == selected {
+		of = uncast(of.kids[0])
+	}
+	claims := of.kind == call && (of.name == "auth.session" || of.name == "auth.jwt") || isClaimsSetting(of)
+	return name.name, claims && name.kind == literal
+}
+
+func isClaimsSetting(e expr) bool {
+	if e.kind != call || e.name != "current_setting" && e.name != "pg_catalog.current_setting" {
+		return false
+	}
+	return e.any(func(e expr) bool {
+		return e.kind == literal && strings.HasPrefix(strings.ToLower(e.name), "request.jwt.claim")
+	})
+}
+
+func uncast(e expr) expr {
+	for e.kind == cast {
+		e = e.kids[0]
+	}
+	return e
+}
+
+// integerDigits is how many digits always fit behind the first one.
+var integerDigits = map[string]string{"smallint": "3", "integer": "8", "bigint": "17"}
+
+// sameText are types whose comparison as text still uses an index.
+var sameText = regexp.MustCompile(`^(text|character varying|character|name|citext|public\.citext)\b`)
