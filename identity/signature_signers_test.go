@@ -28,7 +28,7 @@ func messages() []signed {
 	whsec := "whsec_" + vectorSecret
 	return []signed{
 		{whsec, vectorID, vectorTime, vectorBody},
-		{otherSecret, "msg.with.dots", 1, `{"name":"Zoë 😀","text":"a\nb"}`},
+		{otherSecret, "msg_with-dashes", 1, `{"name":"Zoë 😀","text":"a\nb"}`},
 		{"whsec_AbC+/9kAbC+/9kAbC+/9kA==", "evt_1", 4102444800, ` `},
 		{whsec, strings.Repeat("x", 300), vectorTime, `{"a":"` + strings.Repeat("é", 300_000) + `"}`},
 	}
