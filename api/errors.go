@@ -63,7 +63,7 @@ var problems = []problem{
 	{db.ErrForbidden, http.StatusForbidden, "insufficient_scope", "The caller may not do this", ""},
 	{db.ErrNotFound, http.StatusNotFound, "not_found", "There is no such row",
 		"There is no row of that id, or none that your token's policies let you see; the two are not told apart."},
-	{errNoRoute, http.StatusNotFound, "no_route", "There is nothing at this address", "Look the address up in the README's list of routes."},
+	{errNoRoute, http.StatusNotFound, "no_route", "There is nothing at this address", "GET /openapi.yaml lists all addresses."},
 	{errUnknownUser, http.StatusNotFound, "unknown_user", "There is no such user", "Name a user by id or e-mail address; rowpass users list shows them."},
 	{errNotAllowed, http.StatusMethodNotAllowed, "method_not_allowed", "The address does not know this method", "The Allow header lists those that it knows."},
 	{db.ErrAmbiguous, http.StatusConflict, "ambiguous_user", "More than one user has this e-mail address", "Name the tenant too, or the user's id."},

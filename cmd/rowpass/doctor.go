@@ -40,7 +40,7 @@ docs/doctor.md lists all findings. What database.unprotected names is left out.`
 					return err
 				}
 			}
-			return verdict(found)
+			return verdict(found, fix != "")
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "write the findings as a JSON array")
@@ -132,7 +132,7 @@ func (p *program) writeMigration(path string, found []doctor.Finding) error {
 }
 
 // verdict is an error where CI should stop.
-func verdict(found []doctor.Finding) error {
+func verdict(found []doctor.Finding, written bool) error {
 	count := map[doctor.Severity]int{}
 	for _, f := range found {
 		count[f.Severity]++
@@ -140,6 +140,9 @@ func verdict(found []doctor.Finding) error {
 	if count[doctor.High]+count[doctor.Medium] == 0 {
 		return nil
 	}
-	return fmt.Errorf("found of severity high: %d, medium: %d, low: %d; rowpass doctor --fix FILE.sql writes what mends them",
-		count[doctor.High], count[doctor.Medium], count[doctor.Low])
+	next := "rowpass doctor --fix FILE.sql writes what mends them"
+	if written {
+		next = "once they are mended, look again: one can hide another"
+	}
+	return fmt.Errorf("found of severity high: %d, medium: %d, low: %d; %s", count[doctor.High], count[doctor.Medium], count[doctor.Low], next)
 }

@@ -34,7 +34,11 @@ func listen(ctx context.Context, setting, address string) (net.Listener, error) 
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; to serve elsewhere: --set %[1]s=127.0.0.1:9090, and with listen public_url, the issuer: --set public_url=http://localhost:9090", setting, err)
+		elsewhere := "--set admin.listen=127.0.0.1:9091"
+		if setting == "listen" {
+			elsewhere = "--set listen=127.0.0.1:9090 --set public_url=http://localhost:9090"
+		}
+		return nil, fmt.Errorf("%s: %w; to serve elsewhere: %s", setting, err, elsewhere)
 	}
 	return l, nil
 }

@@ -68,6 +68,9 @@ func (p *program) migrate(ctx context.Context, operation func(migrations.Config)
 		if _, err := l.ownerURL("migrate"); err != nil {
 			return err
 		}
+		if l.server != nil {
+			fmt.Fprintf(p.stderr, "on the private PostgreSQL in %s, since database.url is not set\n", c.StateDir)
+		}
 		steps, err := operation(migrationsConfig(c, l, p.quiet()))
 		if err == nil || len(steps) > 0 {
 			p.printSteps(steps)
