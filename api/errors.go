@@ -192,6 +192,9 @@ func fromEcho(err error, r *http.Request) error {
 	case errors.Is(err, echo.ErrNotFound):
 		return errNoRoute
 	case errors.Is(err, echo.ErrMethodNotAllowed):
+		if r.URL.Path == tokenPath {
+			return fmt.Errorf("%w: a token for whomever you name is a demo's, which issuer.demo turns on; here POST a grant", errNotAllowed)
+		}
 		return errNotAllowed
 	case errors.As(err, &tooLarge):
 		return errTooLarge

@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"rowpass/db"
 	"rowpass/db/embedded"
+	"rowpass/migrations"
 )
 
 // The embedded cluster's database and logins. The first one owns the database.
@@ -150,8 +152,20 @@ func (p *program) onDirectory(ctx context.Context, command string, f func(ownerU
 		if err != nil {
 			return err
 		}
-		return f(owner)
+		return unmigrated(ctx, c, l, f(owner))
 	})
+}
+
+// unmigrated says what is behind an error where nothing of rowpass is in the database yet.
+func unmigrated(ctx context.Context, c Config, l logins, err error) error {
+	if err == nil {
+		return nil
+	}
+	steps, failed := migrations.Status(ctx, l.stateURL(), !c.Database.Directory)
+	if failed == nil && !slices.ContainsFunc(steps, func(s migrations.Step) bool { return s.Applied }) {
+		return errors.New("this database is not migrated yet: run rowpass migrate up, or rowpass serve, which does it first")
+	}
+	return err
 }
 
 // onState is onDatabase for a command on what rowpass keeps for itself, which needs no more than the service's login.
@@ -162,7 +176,7 @@ func (p *program) onState(ctx context.Context, f func(Config, *db.State) error) 
 			return err
 		}
 		defer state.Close()
-		return f(c, state)
+		return unmigrated(ctx, c, l, f(c, state))
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ func (p *program) tenantsCommand() *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("making the tenant: %w", err)
 				}
+				p.warnOfNamesake(cmd.Context(), owner, args[0])
 				_, err = fmt.Fprintln(p.stdout, id)
 				return err
 			})
@@ -41,4 +43,18 @@ func (p *program) tenantsCommand() *cobra.Command {
 		},
 	}
 	return group("tenants", "Make and list tenants", "rowpass tenants list", create, list)
+}
+
+// warnOfNamesake tells whoever has made a tenant that a name doesn't name it any more. What cannot be found out does no harm.
+func (p *program) warnOfNamesake(ctx context.Context, owner, name string) {
+	tenants, _ := db.ListTenants(ctx, owner)
+	n := 0
+	for _, t := range tenants {
+		if t.Name == name {
+			n++
+		}
+	}
+	if n > 1 {
+		fmt.Fprintf(p.stderr, "note: %d tenants are named %s now; name this one by its id\n", n, printable(name))
+	}
 }
