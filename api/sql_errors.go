@@ -51,6 +51,12 @@ func (a *api) writeSQLError(c echo.Context, err error) {
 	_ = c.Blob(status, "application/json", append(text, '\n'))
 }
 
+// canceled is PostgreSQL's own answer to a statement that takes too long. Whether it or this process ends one is chance.
+const (
+	canceled    = "57014"
+	timeoutHint = "A request may take as long as sql.timeout says."
+)
+
 func sqlProblem(err error) (int, wireError) {
 	var refused *db.SQLError
 	var disallowed *statement.Refusal
@@ -72,8 +78,7 @@ func sqlProblem(err error) (int, wireError) {
 		return http.StatusTooManyRequests, wireError{Message: err.Error()}
 	case errors.Is(err, db.ErrTimeout):
 		return http.StatusBadRequest, wireError{
-			Message: "canceling statement due to statement timeout", Code: present("57014"), Severity: present("ERROR"),
-			Hint: present("A request may take as long as sql.timeout says."),
+			Message: "canceling statement due to statement timeout", Code: present(canceled), Severity: present("ERROR"), Hint: present(timeoutHint),
 		}
 	}
 	p := problemOf(err)
@@ -95,6 +100,9 @@ func fromPostgres(e *db.SQLError) wireError {
 		if len(*text) > maxErrorText {
 			*text = strings.ToValidUTF8((*text)[:maxErrorText], "") + "…"
 		}
+	}
+	if e.Code == canceled && e.Hint == "" {
+		e.Hint = timeoutHint
 	}
 	return wireError{
 		Message: e.Message, Code: present(e.Code), Detail: present(e.Detail), Hint: present(e.Hint), Position: number(int(e.Position)),
