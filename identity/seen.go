@@ -74,7 +74,7 @@ func (s *Store) sourceOf(p Profile) (*Source, error) {
 }
 
 // tokensOnly tells of a source that says nothing but by tokens.
-func (s *Source) tokensOnly() bool { return s.Preset().ID == "tokens" }
+func (s *Source) tokensOnly() bool { return s.Preset().ID == TokensPreset }
 
 func (s *Store) see(ctx context.Context, source *Source, p Profile, tenant string) error {
 	if source.tokensOnly() {

@@ -76,14 +76,6 @@ func OpenStore(ctx context.Context, c StoreConfig) (*Store, error) {
 	return s, nil
 }
 
-// Ping tells whether the database can be reached.
-func (s *Store) Ping(ctx context.Context) error {
-	if err := s.pool.Ping(ctx); err != nil {
-		return fmt.Errorf("reaching the database as the service: %w", err)
-	}
-	return nil
-}
-
 // source finds a source by its name.
 func (s *Store) source(name string) (*Source, error) {
 	if found := s.sources[name]; found != nil {

@@ -4,9 +4,30 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"rowpass/token"
 )
+
+// ClientConfig is one program that may ask for tokens in its own name (RFC 6749, section 4.4).
+type ClientConfig struct {
+	// ID begins with client_, then letters, digits, _ and -. No two are alike.
+	ID string `mapstructure:"id"`
+	// SecretSHA256 is the SHA-256 of its secret, 64 hex digits, lower case once loaded. The secret has to be
+	// random: a password's hash can be guessed.
+	SecretSHA256 string `mapstructure:"secret_sha256"`
+	// Tenant is whose rows it works on, a UUID, lower case once loaded. Default none.
+	Tenant string `mapstructure:"tenant"`
+	// Scopes are what it may ask for. Default none.
+	Scopes []string `mapstructure:"scopes"`
+	// ActFor lets it ask for tokens of users: none, tenant for those of Tenant, or everyone. Default none. Whoever has
+	// its secret is then each of these users.
+	ActFor string `mapstructure:"act_for"`
+	// Audiences are whom its tokens may be for. Default IssuerConfig.Audience.
+	Audiences []string `mapstructure:"audiences"`
+	// TokenTTL is how long its tokens are good. Default, 0: IssuerConfig.TokenTTL.
+	TokenTTL time.Duration `mapstructure:"token_ttl" allow:"1m..24h"`
+}
 
 var (
 	clientID   = regexp.MustCompile(`^client_[A-Za-z0-9_-]+$`)

@@ -12,6 +12,55 @@ import (
 	"rowpass/token"
 )
 
+// ProviderConfig is somebody else's issuer. What isn't given is the preset's.
+type ProviderConfig struct {
+	// Name is letters, digits, - and _. No two are alike: subjects begin with it, so that a new one makes new users of all.
+	Name string `mapstructure:"name"`
+	// Preset is what is known of its make: rowpass providers presets lists them. Default generic.
+	Preset string `mapstructure:"preset"`
+	// JWKSURL is where its keys are. Default: the preset's, or what the discovery document of Issuer says.
+	JWKSURL string `mapstructure:"jwks_url"`
+	// Issuer is its issuer, whose discovery document names the keys where JWKSURL isn't given.
+	Issuer string `mapstructure:"issuer"`
+	// Issuers are what iss may be, character by character. Default: Issuer, or the preset's.
+	Issuers []string `mapstructure:"issuers"`
+	// Audience is what aud must have one of. Without it any token of the provider is taken, whomever it is for.
+	Audience []string `mapstructure:"audience"`
+	// AuthorizedParties are what azp must be one of. Default: azp isn't looked at.
+	AuthorizedParties []string `mapstructure:"azp"`
+	// Algorithms are what it may sign with. Default the preset's. Symmetric ones don't exist here.
+	Algorithms []string `mapstructure:"algorithms"`
+	// Leeway is how far its clock may be from ours. Default, 0: 30s.
+	Leeway time.Duration `mapstructure:"leeway" allow:"0s..5m"`
+	// Role is the role of PostgreSQL: authenticated or anonymous. Default authenticated. No claim chooses it.
+	Role string `mapstructure:"role"`
+	// SubjectClaim leads to the user's id, a list of names. Default the preset's, sub. A claim that users can change lets
+	// them be anybody.
+	SubjectClaim []string `mapstructure:"subject_claim"`
+	// TenantClaim leads to the tenant's id, a list of names. Default the preset's, or none: then auth.tenant() is NULL.
+	TenantClaim []string `mapstructure:"tenant_claim"`
+	// Tenants are what the tenant must be one of. Default any.
+	Tenants []string `mapstructure:"tenants"`
+	// SharedSubjects leaves subjects as they are. Default false: they are sealed as name|sub, so that no provider's user is
+	// another's, or one of ours.
+	SharedSubjects bool `mapstructure:"shared_subjects"`
+	// Users says which user of ours its user is, where POST /api/token exchanges its tokens for ours: linked, those of rowpass
+	// users link; email, the same or else who has the e-mail address that it has verified; subject, whose id its subject is.
+	// Default none: they are not exchanged.
+	Users string `mapstructure:"users"`
+	// EmailClaim and EmailVerifiedClaim lead to the address, and to whether it is verified, for Users email. Default email and
+	// email_verified. Claims that users can write make them anybody.
+	EmailClaim         []string `mapstructure:"email_claim"`
+	EmailVerifiedClaim []string `mapstructure:"email_verified_claim"`
+	// Required are claims that must be there.
+	Required []string `mapstructure:"required"`
+	// Refused are values of claims by which a token isn't taken, as claim=value.
+	Refused []string `mapstructure:"refused"`
+	// AllowPrivate are hosts, or host:port, that may be asked by http and at private addresses. Default none: whoever controls
+	// the provider's name could make rowpass ask inside the network.
+	AllowPrivate []string `mapstructure:"allow_private"`
+}
+
 var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
 
 // checkProviders checks each provider whose section could be read: what its preset asks for, and that no two meet.

@@ -6,9 +6,84 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"rowpass/identity"
 )
+
+// SyncConfig keeps user profiles in neon_identity.users_sync.
+type SyncConfig struct {
+	// Sources are whose users they are. Default none. Only the file can list them.
+	Sources []SourceConfig `mapstructure:"sources"`
+	// ReconcileAfter is how long a source may be silent until serve reads its whole list by itself. Default 24h; 0s: never. A
+	// source that nothing was heard of yet is read at the start.
+	ReconcileAfter time.Duration `mapstructure:"reconcile_after" allow:"0s..8760h"`
+}
+
+// SourceConfig is one provider's users: the events that it sends to POST /webhooks/{name}, and its list.
+type SourceConfig struct {
+	// Name is letters, digits, - and _. No two are alike: it is in the webhook's address.
+	Name string `mapstructure:"name"`
+	// Preset is what is known of its make: rowpass sync presets lists them. Default generic.
+	Preset string `mapstructure:"preset"`
+	// Provider names the entry of Providers whose users these are, so that a row's id is what auth.user_id() says of them.
+	// Default: the one of the same name; if there is none, ids are as the source has them.
+	Provider string `mapstructure:"provider"`
+	// SecretsFile holds what verifies its events, a line for each secret, in a file that nobody else may read. All of them
+	// count, so that one can be replaced. Absolute once loaded.
+	SecretsFile string `mapstructure:"secrets_file"`
+	// Signature is how events are signed: standard, hmac-sha256, bearer or workos. Default the preset's.
+	Signature string `mapstructure:"signature"`
+	// SecretHeader is the header with the signature, or the secret itself. Default the preset's.
+	SecretHeader string `mapstructure:"secret_header"`
+	// API is its list of users.
+	API SourceAPIConfig `mapstructure:"api"`
+	// Fields, Created, Updated and Deleted are for the preset generic: where events and users have what, and which types of
+	// event mean it.
+	Fields  SourceFieldsConfig `mapstructure:"fields"`
+	Created []string           `mapstructure:"created"`
+	Updated []string           `mapstructure:"updated"`
+	Deleted []string           `mapstructure:"deleted"`
+}
+
+// SourceAPIConfig says how a source's list is read. Which of it is needed depends on the preset; without any there is no list.
+type SourceAPIConfig struct {
+	// URL is the API's address, where not all customers share one; of generic a page's, with {cursor}, {page} or {offset}.
+	URL string `mapstructure:"url"`
+	// KeyFile and ClientSecretFile hold the secrets, in files that nobody else may read. Absolute once loaded.
+	KeyFile          string `mapstructure:"key_file"`
+	ClientID         string `mapstructure:"client_id"`
+	ClientSecretFile string `mapstructure:"client_secret_file"`
+	ProjectID        string `mapstructure:"project_id"`
+	Realm            string `mapstructure:"realm"` // Keycloak's
+	// AllowPrivate are hosts, or host:port, that may be asked by http and at private addresses. Default none.
+	AllowPrivate []string `mapstructure:"allow_private"`
+	// Of generic: UserURL is one user's address, with {id}, and the rest JSON Pointers (RFC 6901) to the array of users and the
+	// next page's cursor in a page, the number of all users, and the user in UserURL's answer.
+	UserURL string `mapstructure:"user_url"`
+	Users   string `mapstructure:"users"`
+	Next    string `mapstructure:"next"`
+	Total   string `mapstructure:"total"`
+	User    string `mapstructure:"user"`
+}
+
+// SourceFieldsConfig says where a generic source's events and users have what: JSON Pointers (RFC 6901), of which the first
+// counts that leads to something.
+type SourceFieldsConfig struct {
+	EventType  []string `mapstructure:"event_type"`
+	EventID    []string `mapstructure:"event_id"`
+	EventTime  []string `mapstructure:"event_time"`
+	User       []string `mapstructure:"user"`
+	Subject    []string `mapstructure:"subject"`
+	ID         []string `mapstructure:"id"`
+	Name       []string `mapstructure:"name"`
+	GivenName  []string `mapstructure:"given_name"`
+	FamilyName []string `mapstructure:"family_name"`
+	Email      []string `mapstructure:"email"`
+	CreatedAt  []string `mapstructure:"created_at"`
+	UpdatedAt  []string `mapstructure:"updated_at"`
+	Tenant     []string `mapstructure:"tenant"`
+}
 
 // checkSources makes each source whose section could be read, so that a start shows what is wrong with it.
 func (l *loader) checkSources(c Config) {
