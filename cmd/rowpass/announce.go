@@ -13,10 +13,13 @@ func (s *service) announce(p *program, listeners []net.Listener) {
 		attrs = append(attrs, "admin", listeners[1].Addr().String())
 	}
 	s.log.Info("serving", attrs...)
+	base := reachableURL(s.config, listeners[0].Addr())
+	if base != s.config.PublicURL && namesThisMachine(s.config.PublicURL) {
+		s.log.Warn("public_url leads elsewhere: links and tokens name it, so set it to the address that clients use", "public_url", s.config.PublicURL, "listening", base)
+	}
 	if !s.config.Issuer.Demo {
 		return
 	}
-	base := reachableURL(s.config, listeners[0].Addr())
 	fmt.Fprintf(p.stdout, `
 rowpass is at %[1]s; Ctrl-C stops it, and the data stays in %[2]s.
 DEMO: GET /api/token gives anybody a token for any user. Not for production.
@@ -45,4 +48,10 @@ func reachableURL(c Config, addr net.Addr) string {
 		scheme = "https"
 	}
 	return scheme + "://" + addr.String()
+}
+
+// namesThisMachine says whether a URL's host is reached from here alone, so that nothing in front of us forwards from it, most likely.
+func namesThisMachine(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && isLoopback(u.Host)
 }

@@ -164,7 +164,7 @@ func (f fault) provoke(t *testing.T) {
 	}
 
 	e := rowpass(t, environ, "serve")
-	if e.status == 0 || !strings.Contains(e.stderr, "\n- "+fill(f.want)) {
+	if e.status == 0 || !strings.Contains(e.stderr, "\n- "+fill(f.want)) || !strings.HasSuffix(e.stderr, "\nrowpass doctor says more of tables and policies, with SQL that mends them\n") {
 		t.Fatalf("serve ended with %d and said:\n%s\nwant: %s", e.status, e.stderr, fill(f.want))
 	}
 	if f.named != "" {

@@ -258,6 +258,9 @@ func syntaxError(name string, text []byte, err error) error {
 		return fmt.Errorf("%s:%d: a value that begins with * has to be in quotes", name, 1+bytes.Count(before, []byte("\n")))
 	}
 	if m := yamlLine.FindStringSubmatch(message); m != nil {
+		if strings.HasSuffix(message, "found character that cannot start any token") && bytes.Contains(text, []byte("\n\t")) {
+			return fmt.Errorf("%s:%s: a tab stands here; YAML wants spaces before a key", name, m[1])
+		}
 		return fmt.Errorf("%s:%s: no valid YAML: %s", name, m[1], strings.Replace(message, m[0], "", 1))
 	}
 	return fmt.Errorf("%s: no valid YAML: %s", name, message)

@@ -99,7 +99,8 @@ func TestFileIsReadStrictly(t *testing.T) {
 		{"an anchor that isn't there", "log: {}\nlisten: *x", "config.yaml:2: a value that begins with * has to be in quotes"},
 		{"a second document", "log: {}\n---\nlog: {}", "config.yaml:2: a second document begins here: put all into one"},
 		{"a second document that is none", "log: {}\n---\n{", "config.yaml:3: no valid YAML: did not find expected node content"},
-		{"no YAML", "log:\n\tlevel: info", "config.yaml:2: no valid YAML: found character that cannot start any token"},
+		{"no YAML", "log:\n  level: @", "config.yaml:2: no valid YAML: found character that cannot start any token"},
+		{"a tab", "log:\n\tlevel: info", "config.yaml:2: a tab stands here; YAML wants spaces before a key"},
 
 		{"a client that is a word", "clients:\n- foo", client + ": a section: its keys belong below it, indented: act_for, audiences, id, scopes, secret_sha256, tenant, token_ttl"},
 		{"a client without ID", "clients:\n- secret_sha256: " + zeros, client + `.id: "": client_ and letters, digits, _ or - are needed, such as client_reports`},

@@ -217,7 +217,8 @@ func (l *loader) checkLogins(db DatabaseConfig) {
 	case db.GatewayURL == "" && db.SealKey != "":
 		l.refuse("database.seal_key", "database.gateway_url is missing: without it rowpass runs a PostgreSQL of its own, and makes its key")
 	case db.GatewayURL != "" && db.URL == "" && db.SealKey == "":
-		l.refuse("database.gateway_url", "database.url, to read the seal's key as the owner, or database.seal_key is missing")
+		l.refuse("database.gateway_url", "it needs the key of the seal: set database.seal_key, which rowpass seal export prints, "+
+			"or database.url, as whose owner rowpass reads it at the start")
 	case db.GatewayURL != "" && db.URL == "" && db.ServiceURL == "":
 		l.refuse("database.gateway_url", "database.service_url is missing: without the owner's login rowpass needs one for its own state")
 	case db.URL != "" && gateway == owner:

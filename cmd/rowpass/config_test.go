@@ -177,7 +177,7 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 			"ROWPASS_DATABASE_URL: database.url: database.gateway_url is missing: the owner sees all rows, and requests need a login that doesn't; " +
 				"give postgres://rowpass_gateway:password@host/database, and rowpass migrate makes that login"},
 		{"the gateway's login alone", given{set: "database.gateway_url=" + gateway},
-			"--set: database.gateway_url: database.url, to read the seal's key as the owner, or database.seal_key is missing"},
+			"--set: database.gateway_url: it needs the key of the seal: set database.seal_key, which rowpass seal export prints, or database.url, as whose owner rowpass reads it at the start"},
 		{"no login for rowpass's own state", given{set: "database.gateway_url=" + gateway + " database.seal_key=k"},
 			"--set: database.gateway_url: database.service_url is missing: without the owner's login rowpass needs one for its own state"},
 		{"a kind of statement that is none", given{set: "sql.statements=select,grant"},

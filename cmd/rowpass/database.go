@@ -40,7 +40,7 @@ func serverLogins(ctx context.Context, c Config, log *slog.Logger) (logins, erro
 	clearPostgresEnvironment()
 	server, err := embedded.Start(ctx, embeddedConfig(c, log))
 	if errors.Is(err, embedded.ErrSupervised) {
-		return logins{}, fmt.Errorf("%w; end that one, or set state_dir to another folder", err)
+		return logins{}, fmt.Errorf("%w; end that one, or give this one a folder of its own: --set state_dir=FOLDER", err)
 	}
 	if err != nil {
 		return logins{}, err
@@ -48,8 +48,16 @@ func serverLogins(ctx context.Context, c Config, log *slog.Logger) (logins, erro
 	return embeddedLogins(server), nil
 }
 
-// commandLogins is serverLogins for a command that is over soon: it joins a PostgreSQL that rowpass serve has running.
+// commandLogins is freshLogins for a command that has nothing to do in an empty database.
 func commandLogins(ctx context.Context, c Config, log *slog.Logger) (logins, error) {
+	if c.embeddedMode() && !embedded.Exists(c.StateDir) {
+		return logins{}, fmt.Errorf("no database: database.url is not set, and there is no private PostgreSQL in %s; rowpass serve makes one", c.StateDir)
+	}
+	return freshLogins(ctx, c, log)
+}
+
+// freshLogins is serverLogins for a command that is over soon: it joins a PostgreSQL that rowpass serve has running.
+func freshLogins(ctx context.Context, c Config, log *slog.Logger) (logins, error) {
 	if !c.embeddedMode() {
 		return configuredLogins(c), nil
 	}
@@ -117,11 +125,20 @@ func (l logins) ownerURL(command string) (string, error) {
 
 // onDatabase runs a command on the configured database and lets go of it afterwards.
 func (p *program) onDatabase(ctx context.Context, f func(Config, logins) error) error {
+	return p.on(ctx, commandLogins, f)
+}
+
+// onFreshDatabase is onDatabase for a command that may be the first: a private PostgreSQL is made where there is none.
+func (p *program) onFreshDatabase(ctx context.Context, f func(Config, logins) error) error {
+	return p.on(ctx, freshLogins, f)
+}
+
+func (p *program) on(ctx context.Context, open func(context.Context, Config, *slog.Logger) (logins, error), f func(Config, logins) error) error {
 	c, err := p.config()
 	if err != nil {
 		return err
 	}
-	l, err := commandLogins(ctx, c, p.quiet())
+	l, err := open(ctx, c, p.quiet())
 	if err != nil {
 		return err
 	}

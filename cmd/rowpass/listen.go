@@ -43,6 +43,24 @@ func listen(ctx context.Context, setting, address string) (net.Listener, error) 
 	return l, nil
 }
 
+// checkFree refuses addresses that are taken, before anything is made that has to wait for them. Nothing listens
+// there meanwhile, so that whoever connects too early is refused and does not wait.
+func checkFree(ctx context.Context, c Config) error {
+	public, err := listen(ctx, "listen", c.Listen)
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	if c.Admin.Listen == "" {
+		return nil
+	}
+	admin, err := listen(ctx, "admin.listen", c.Admin.Listen)
+	if err != nil {
+		return err
+	}
+	return admin.Close()
+}
+
 // serveOn serves until the server is shut down, which is no error.
 func serveOn(server *http.Server, l net.Listener) error {
 	var err error

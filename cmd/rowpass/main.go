@@ -26,7 +26,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	root := p.rootCommand()
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(stderr, "rowpass:", err)
+		fmt.Fprintln(stderr, "rowpass:", sentence(err))
 		return 1
 	}
 	return 0

@@ -24,7 +24,7 @@ func (p *program) migrateCommand() *cobra.Command {
 			if only != "" && only != "auth" {
 				return fmt.Errorf("--only %q: auth is the one set that does without the other", only)
 			}
-			return p.migrate(cmd.Context(), func(m migrations.Config) ([]migrations.Step, error) {
+			return p.migrate(cmd.Context(), p.onFreshDatabase, func(m migrations.Config) ([]migrations.Step, error) {
 				m.AuthOnly = m.AuthOnly || only == "auth"
 				return migrations.Up(cmd.Context(), m)
 			})
@@ -39,7 +39,7 @@ func (p *program) migrateCommand() *cobra.Command {
 			if !yes {
 				return errors.New("this drops tables with their rows; say --yes if that is meant")
 			}
-			return p.migrate(cmd.Context(), func(m migrations.Config) ([]migrations.Step, error) {
+			return p.migrate(cmd.Context(), p.onDatabase, func(m migrations.Config) ([]migrations.Step, error) {
 				return migrations.Down(cmd.Context(), m, all)
 			})
 		},
@@ -63,8 +63,11 @@ hosted servers, is listed. On the embedded PostgreSQL it is done by itself.`,
 	return group("migrate", "Make and change the roles, functions and tables of rowpass in the database", "rowpass migrate up", up, down, status, harden)
 }
 
-func (p *program) migrate(ctx context.Context, operation func(migrations.Config) ([]migrations.Step, error)) error {
-	return p.onDatabase(ctx, func(c Config, l logins) error {
+// onLogins runs a command on a database and lets go of it afterwards.
+type onLogins func(context.Context, func(Config, logins) error) error
+
+func (p *program) migrate(ctx context.Context, on onLogins, operation func(migrations.Config) ([]migrations.Step, error)) error {
+	return on(ctx, func(c Config, l logins) error {
 		if _, err := l.ownerURL("migrate"); err != nil {
 			return err
 		}

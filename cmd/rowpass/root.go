@@ -47,7 +47,7 @@ runs a private one.`,
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.PersistentFlags().StringVar(&p.configFile, "config", "", "configuration `file` (default: config.yaml in this folder, if there is one)")
-	root.PersistentFlags().StringArrayVar(&p.set, "set", nil, "override a `key=value` of the configuration; may be repeated")
+	root.PersistentFlags().StringArrayVar(&p.set, "set", nil, "override a `key=value` of the configuration; may be repeated (variables do so, too: ROWPASS_DATABASE_URL for database.url)")
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
 	_ = root.RegisterFlagCompletionFunc("set", completeSetting)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)

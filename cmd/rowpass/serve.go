@@ -41,6 +41,9 @@ func (p *program) serveCommand() *cobra.Command {
 
 // serve starts the parts in the order in which they need one another and stops them in the opposite one.
 func (p *program) serve(ctx context.Context, c Config, log *slog.Logger) (err error) {
+	if err := checkFree(ctx, c); err != nil {
+		return err
+	}
 	l, err := serverLogins(ctx, c, log)
 	if err != nil {
 		return err
@@ -59,7 +62,7 @@ func (p *program) serve(ctx context.Context, c Config, log *slog.Logger) (err er
 		return err
 	}
 	defer state.Close()
-	if err := d.Check(ctx, tolerances(c)); err != nil {
+	if err := checkDatabase(ctx, c, d); err != nil {
 		return err
 	}
 	if err := d.CheckSeal(ctx); err != nil {
@@ -117,6 +120,15 @@ func prepareDatabase(ctx context.Context, c Config, l logins, log *slog.Logger) 
 		}
 	}
 	return nil
+}
+
+// checkDatabase refuses a database that does not keep callers apart.
+func checkDatabase(ctx context.Context, c Config, d *db.DB) error {
+	err := d.Check(ctx, tolerances(c))
+	if errors.Is(err, db.ErrUnsafe) && c.Database.URL != "" {
+		return fmt.Errorf("%w\nrowpass doctor says more of tables and policies, with SQL that mends them", err)
+	}
+	return err
 }
 
 // service is what runs between the start and the stop.

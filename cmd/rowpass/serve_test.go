@@ -74,7 +74,7 @@ func TestASecondInstanceSaysWhoWasFirst(t *testing.T) {
 		environ []string
 		want    string
 	}{
-		{"on the same folder", environ, fmt.Sprintf("rowpass is already running on this state folder: pid %d, %s; end that one, or set state_dir", p.pid(), lookup(environ, "ROWPASS_STATE_DIR"))},
+		{"on the same folder", environ, fmt.Sprintf("rowpass is already running on this state folder: pid %d, %s; end that one, or give this one a folder of its own: --set state_dir=FOLDER", p.pid(), lookup(environ, "ROWPASS_STATE_DIR"))},
 		{"on the same port", elsewhere, "listen: listen tcp " + p.api + ": bind: address already in use; to serve elsewhere: --set"},
 		{"on the same port for health", append(elsewhere, "ROWPASS_LISTEN=127.0.0.1:0", "ROWPASS_ADMIN_LISTEN="+p.admin),
 			"admin.listen: listen tcp " + p.admin + ": bind: address already in use; to serve elsewhere: --set"},
@@ -84,8 +84,32 @@ func TestASecondInstanceSaysWhoWasFirst(t *testing.T) {
 			t.Errorf("%s: status %d: %s\nwant: %s", line.name, e.status, e.stderr, line.want)
 		}
 	}
+	fresh := environment(t, "ROWPASS_LISTEN="+p.api)
+	if e := rowpass(t, fresh, "serve"); e.status != 1 || !strings.Contains(e.stderr, "address already in use") {
+		t.Errorf("on the same port, without a cluster yet: status %d: %s", e.status, e.stderr)
+	}
+	if made, err := os.ReadDir(lookup(fresh, "ROWPASS_STATE_DIR")); err != nil || len(made) > 0 {
+		t.Errorf("a port that is taken left %v in the state folder (%v), want nothing", made, err)
+	}
 	if a := ask(t, "GET", p.admin+"/readyz", "", ""); a.status != http.StatusOK {
 		t.Errorf("the first one's /readyz: %d %s", a.status, a.body)
+	}
+}
+
+func TestAPublicURLThatLeadsElsewhereIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, line := range []struct {
+		name, publicURL string
+		want            bool
+	}{
+		{"another port of this machine", "http://localhost:8080", true},
+		{"a name that a proxy answers to", "https://api.example.com", false},
+	} {
+		p := serve(t, environment(t), "--set", "public_url="+line.publicURL)
+		p.end(os.Interrupt)
+		if got := strings.Contains(p.log.String(), "public_url leads elsewhere"); got != line.want {
+			t.Errorf("%s: warned %v, want %v", line.name, got, line.want)
+		}
 	}
 }
 

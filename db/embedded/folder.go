@@ -100,6 +100,12 @@ func (f *folder) close() {
 
 func (f *folder) join(name string) string { return filepath.Join(f.path, name) }
 
+// Exists says whether dir holds a cluster, or what is left of one, which Start would run and not make.
+func Exists(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "data"))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // major is the version of the existing cluster, 0 where there is none.
 func (f *folder) major() (int, error) {
 	text, err := f.root.ReadFile("data/PG_VERSION")

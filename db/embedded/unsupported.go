@@ -20,6 +20,9 @@ func Start(context.Context, Config) (*Server, error) { return nil, errUnsupporte
 // Attach says that this system has no embedded PostgreSQL.
 func Attach(context.Context, Config) (*Server, error) { return nil, errUnsupported }
 
+// Exists is false on this system.
+func Exists(string) bool { return false }
+
 // Download says that this system has no embedded PostgreSQL.
 func Download(context.Context, string, *slog.Logger) (string, error) { return "", errUnsupported }
 
