@@ -103,8 +103,15 @@ func (p *program) reportFindings(found []doctor.Finding, asJSON bool) error {
 		return err
 	}
 	ink := p.ink()
+	low := 0
 	for _, f := range found {
 		writeFinding(p.stdout, ink, f)
+		if f.Severity == doctor.Low {
+			low++
+		}
+	}
+	if low == len(found) {
+		fmt.Fprintf(p.stdout, "found of severity low: %d, which is no reason to stop\n", low)
 	}
 	return nil
 }

@@ -45,10 +45,24 @@ func writeFinding(to io.Writer, i ink, f doctor.Finding) {
 	fmt.Fprintf(to, "  %s.\n", printable(f.Title))
 	fmt.Fprintf(to, "  %s %s\n", i.faint("why:  "), printable(f.Why))
 	fmt.Fprintf(to, "  %s %s\n", i.faint("costs:"), printable(f.Costs))
+	writeMend(to, i, f.Mend)
+	fmt.Fprintln(to)
+}
+
+// shownLines is how much of a mend is shown: some are as long as PostgreSQL's list of functions.
+const shownLines = 10
+
+func writeMend(to io.Writer, i ink, mend string) {
+	if mend == "" {
+		return
+	}
+	lines := strings.Split(strings.TrimRight(mend, "\n"), "\n")
 	label := i.faint("mend: ")
-	for statement := range strings.Lines(f.Mend) {
-		fmt.Fprintf(to, "  %s %s\n", label, printable(strings.TrimRight(statement, "\n")))
+	for _, statement := range lines[:min(len(lines), shownLines)] {
+		fmt.Fprintf(to, "  %s %s\n", label, printable(statement))
 		label = "      "
 	}
-	fmt.Fprintln(to)
+	if more := len(lines) - shownLines; more > 0 {
+		fmt.Fprintf(to, "         … and %d lines more, which --fix FILE writes\n", more)
+	}
 }
