@@ -41,7 +41,7 @@ func (a *api) webhook(c echo.Context) error {
 		return fmt.Errorf("%w: an array may have %d events; let the provider send fewer at once", errTooLarge, maxEvents)
 	}
 	events := source.Messages(r.Header, body)
-	fresh, err := a.Profiles.Store.AcceptAll(r.Context(), source.Name(), events)
+	fresh, err := a.Profiles.Store.Accept(r.Context(), source.Name(), events...)
 	if err != nil {
 		return fmt.Errorf("keeping events of source %s: %w", source.Name(), err)
 	}

@@ -9,15 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Accept keeps an event until it is read. When it returns without an error, the event is committed. fresh is false for one that
-// had come before. ErrFull and ErrUnavailable: let the provider send it again later.
-func (s *Store) Accept(ctx context.Context, source, eventID string, body []byte) (fresh bool, err error) {
-	n, err := s.accept(ctx, source, keepEvent, eventID, body)
-	return n > 0, err
-}
-
-// AcceptAll is Accept for events that came together: they are committed together, or none is. fresh is how many had not come before.
-func (s *Store) AcceptAll(ctx context.Context, source string, events []Message) (fresh int, err error) {
+// Accept keeps events until they are read. When it returns without an error, all are committed, and else none is. fresh is how many
+// had not come before. ErrFull and ErrUnavailable: let the provider send them again later.
+func (s *Store) Accept(ctx context.Context, source string, events ...Message) (fresh int, err error) {
 	switch len(events) {
 	case 0:
 		return 0, nil

@@ -21,13 +21,13 @@ func TestADuplicateIsNoError(t *testing.T) {
 	body := clerkEvent("user.created", "u1", "Ann", minute(1))
 	accept(t, s, "clerk", "e1", body)
 	accept(t, s, "other", "e1", body)
-	if fresh, err := s.Accept(t.Context(), "clerk", "e1", body); fresh || err != nil {
-		t.Errorf("fresh %v, %v", fresh, err)
+	if fresh, err := s.Accept(t.Context(), "clerk", identity.Message{ID: "e1", Body: body}); fresh > 0 || err != nil {
+		t.Errorf("fresh %d, %v", fresh, err)
 	}
 	running(t, s)
 	drained(t, s)
-	if fresh, err := s.Accept(t.Context(), "clerk", "e1", body); fresh || err != nil {
-		t.Errorf("once it is read: fresh %v, %v", fresh, err)
+	if fresh, err := s.Accept(t.Context(), "clerk", identity.Message{ID: "e1", Body: body}); fresh > 0 || err != nil {
+		t.Errorf("once it is read: fresh %d, %v", fresh, err)
 	}
 	if diff := cmp.Diff(lines("o|u1 Ann 1", "u1 Ann 1"), userRows(t, d)); diff != "" {
 		t.Error(diff)
@@ -68,13 +68,13 @@ func TestASourceWithTooManyEventsIsFull(t *testing.T) {
 	body := clerkEvent("user.created", "u1", "Ann", minute(1))
 	accept(t, s, "clerk", "e1", body)
 	accept(t, s, "clerk", "e2", body)
-	if _, err := s.Accept(t.Context(), "clerk", "e3", body); !errors.Is(err, identity.ErrFull) {
+	if _, err := s.Accept(t.Context(), "clerk", identity.Message{ID: "e3", Body: body}); !errors.Is(err, identity.ErrFull) {
 		t.Error(err)
 	}
 	accept(t, s, "other", "e3", body)
 	running(t, s)
 	drained(t, s)
-	if _, err := s.Accept(t.Context(), "clerk", "e3", body); !errors.Is(err, identity.ErrFull) {
+	if _, err := s.Accept(t.Context(), "clerk", identity.Message{ID: "e3", Body: body}); !errors.Is(err, identity.ErrFull) {
 		t.Errorf("before they are counted again: %v", err)
 	}
 	now = now.Add(time.Minute)
@@ -85,7 +85,7 @@ func TestASourceWithTooManyEventsIsFull(t *testing.T) {
 	accept(t, s, "clerk", "poison-2", []byte(`{"type":7}`))
 	drained(t, s)
 	now = now.Add(time.Minute)
-	if _, err := s.Accept(t.Context(), "clerk", "e4", body); !errors.Is(err, identity.ErrFull) {
+	if _, err := s.Accept(t.Context(), "clerk", identity.Message{ID: "e4", Body: body}); !errors.Is(err, identity.ErrFull) {
 		t.Errorf("the dead are not counted: %v", err)
 	}
 }
@@ -104,11 +104,11 @@ func TestEventsThatComeTogetherAreCommittedTogether(t *testing.T) {
 		events []identity.Message
 		fresh  int
 	}{{nil, 0}, {all("a"), 1}, {all("a"), 0}, {all("c", "a", "b", "c"), 2}, {all("b", "c"), 0}} {
-		if fresh, err := s.AcceptAll(t.Context(), "clerk", c.events); fresh != c.fresh || err != nil {
+		if fresh, err := s.Accept(t.Context(), "clerk", c.events...); fresh != c.fresh || err != nil {
 			t.Errorf("%d events: %d are new, %v; want %d", len(c.events), fresh, err, c.fresh)
 		}
 	}
-	if _, err := s.AcceptAll(t.Context(), "clerk", append(all("d", "e"), identity.Message{ID: strings.Repeat("x", 513)})); err == nil {
+	if _, err := s.Accept(t.Context(), "clerk", append(all("d", "e"), identity.Message{ID: strings.Repeat("x", 513)})...); err == nil {
 		t.Error("an event whose ID is too long was kept")
 	}
 	if got := rowsOf(t, d.OwnerURL, "select count(*), count(distinct xmin::text) from rowpass.inbox"); got != "(3,2)" {

@@ -53,11 +53,3 @@ func Presets() []Preset {
 	}
 	return all
 }
-
-// PresetByID finds the preset that a configuration names.
-func PresetByID(id string) (Preset, bool) {
-	if r := rowOf(id); r != nil {
-		return r.preset(), true
-	}
-	return Preset{}, false
-}

@@ -34,7 +34,7 @@ func BenchmarkEvents(b *testing.B) {
 		limit := eachOf(func(n int) { bare(fmt.Sprint(block, "-", n), benchBody(block, n)) })
 		begun := time.Now()
 		accepted := eachOf(func(n int) {
-			if _, err := store.Accept(b.Context(), "clerk", fmt.Sprint(block, "-", n), benchBody(block, n)); err != nil {
+			if _, err := store.Accept(b.Context(), "clerk", identity.Message{ID: fmt.Sprint(block, "-", n), Body: benchBody(block, n)}); err != nil {
 				b.Error(err)
 			}
 		})

@@ -96,9 +96,9 @@ func mustJSON(v any) []byte {
 // accept lets the store keep a body and wants it fresh.
 func accept(t testing.TB, s *identity.Store, source, id string, body []byte) {
 	t.Helper()
-	fresh, err := s.Accept(t.Context(), source, id, body)
-	if err != nil || !fresh {
-		t.Fatalf("accepting %s: fresh %v, %v", id, fresh, err)
+	fresh, err := s.Accept(t.Context(), source, identity.Message{ID: id, Body: body})
+	if err != nil || fresh != 1 {
+		t.Fatalf("accepting %s: fresh %d, %v", id, fresh, err)
 	}
 }
 
@@ -203,11 +203,11 @@ func TestADatabaseThatCannotBeReachedIsUnavailable(t *testing.T) {
 	t.Parallel()
 	nobody := dbtest.Database{ServiceURL: "postgres://service:secret@127.0.0.1:1/db"}
 	s := storeOf(t, nobody, nil, clerkSource(t, "clerk", ""))
-	_, err := s.Accept(t.Context(), "clerk", "e1", []byte("{}"))
+	_, err := s.Accept(t.Context(), "clerk", identity.Message{ID: "e1", Body: []byte("{}")})
 	if !errors.Is(err, identity.ErrUnavailable) || strings.Contains(err.Error(), "secret") {
 		t.Error(err)
 	}
-	if _, err := s.Accept(t.Context(), "okta", "e1", []byte("{}")); !errors.Is(err, identity.ErrUnknownSource) {
+	if _, err := s.Accept(t.Context(), "okta", identity.Message{ID: "e1", Body: []byte("{}")}); !errors.Is(err, identity.ErrUnknownSource) {
 		t.Error(err)
 	}
 }

@@ -180,7 +180,7 @@ func stormInstance(url string) int {
 			for n := range numbers {
 				id, body := stormEvent(n).delivery()
 				for {
-					if _, err := s.Accept(context.Background(), "clerk", id, body); err == nil {
+					if _, err := s.Accept(context.Background(), "clerk", identity.Message{ID: id, Body: body}); err == nil {
 						break
 					}
 				}

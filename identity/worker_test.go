@@ -106,7 +106,7 @@ func TestEventsOutliveTroubleWithTheDatabase(t *testing.T) {
 		id := fmt.Sprintf("u%02d", i)
 		want = append(want, id+" Ann 1")
 		for {
-			if _, err := s.Accept(t.Context(), "clerk", id, clerkEvent("user.created", id, "Ann", minute(1))); err == nil {
+			if _, err := s.Accept(t.Context(), "clerk", identity.Message{ID: id, Body: clerkEvent("user.created", id, "Ann", minute(1))}); err == nil {
 				break
 			} else if !errors.Is(err, identity.ErrUnavailable) {
 				t.Fatal(err)
