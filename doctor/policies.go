@@ -158,6 +158,7 @@ func (p policy) settingFinding(asks askers) []Finding {
 	}
 	if len(trusted) > 0 {
 		slices.Sort(trusted)
+		f.Undo = p.asBefore(f.Mend, setting)
 		f.Title = fmt.Sprintf("The policy calls %s, which reads claims from a setting, without their seal", strings.Join(slices.Compact(trusted), ", "))
 	}
 	switch {
@@ -180,6 +181,15 @@ func (p policy) sealed(setting bool) string {
 		return ""
 	}
 	return p.alter(func(s *shape) string { return s.sealed })
+}
+
+// asBefore takes back what asks rowpass in the place of others: rowpass itself can't be taken back before. A policy that read the setting by
+// itself is not wanted again.
+func (p policy) asBefore(mend string, setting bool) string {
+	if mend == "" || setting {
+		return ""
+	}
+	return p.alter(func(s *shape) string { return s.source })
 }
 
 // claimFindings tells of claims that nobody sends. With the owner's hook, only of those that are misspelt: the hook may add any.
