@@ -217,3 +217,25 @@ func TestAHookUnderAnotherNameIsClosedToCallersAgain(t *testing.T) {
 		t.Error("PUBLIC may call the hook")
 	}
 }
+
+func TestWhatWasTakenBackIsNoReasonToEnterAForeignSchema(t *testing.T) {
+	t.Parallel()
+	d := dbtest.NewEmpty(t)
+	dbtest.Exec(t, d.OwnerURL, foreign...)
+	if _, err := migrations.Up(t.Context(), beside(d, "rowpass_auth")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := migrations.Down(t.Context(), beside(d, "rowpass_auth"), true); err != nil {
+		t.Fatal(err)
+	}
+	before := lines(t, d.OwnerURL, catalogue)
+	if _, err := migrations.Up(t.Context(), beside(d, "auth")); err == nil || !strings.Contains(err.Error(), "schema auth is taken") {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(before, lines(t, d.OwnerURL, catalogue)); diff != "" {
+		t.Error(diff)
+	}
+	if steps, err := migrations.Up(t.Context(), beside(d, "row_auth")); err != nil || len(steps) == 0 {
+		t.Errorf("it does not come back under a new name: %v %v", steps, err)
+	}
+}
