@@ -32,7 +32,7 @@ func (db *DB) Check(ctx context.Context, t Tolerances) error {
 		findings = append(findings, hole)
 	}
 	for _, query := range []string{missingParts, dangerousRoles, foreignMemberships, inheritedGrants(version), makingRights, alteredLogin, disarmedGuards} {
-		found, err := db.findings(ctx, query)
+		found, err := db.findings(ctx, query, db.about(query)...)
 		if err != nil {
 			return fmt.Errorf("checking the roles: %w", err)
 		}
@@ -47,6 +47,14 @@ func (db *DB) Check(ctx context.Context, t Tolerances) error {
 		return nil
 	}
 	return fmt.Errorf("%w:\n- %s", ErrUnsafe, strings.Join(findings, "\n- "))
+}
+
+// about are a query's arguments: the schema of rowpass's functions, for those that look at it.
+func (db *DB) about(query string) []any {
+	if query == missingParts || query == disarmedGuards {
+		return []any{db.schema}
+	}
+	return nil
 }
 
 func (db *DB) findings(ctx context.Context, query string, args ...any) ([]string, error) {
@@ -89,14 +97,20 @@ const reachable = `
 		select m.roleid, r.via from pg_catalog.pg_auth_members m join reachable r on r.id = m.member
 	)`
 
-// missingParts tells of a database that was not migrated.
+// missingParts tells of a database that was not migrated, or whose functions stand in another schema than $1.
 const missingParts = `
+	with ours as (
+		select n.oid, nspname from pg_catalog.pg_proc join pg_catalog.pg_namespace n on n.oid = pronamespace
+		where proname = 'session' and prosecdef and prosrc like '%rowpass.seal\_keys%'
+	)
 	select format('role %s is missing; run rowpass migrate up', name)
 	from unnest(array['authenticated', 'anonymous']) name
 	where not exists (select from pg_catalog.pg_roles where rolname = name)
 	union all
-	select 'schema auth is missing or closed to the gateway; run rowpass migrate up'
-	where not coalesce((select has_schema_privilege(oid, 'usage') from pg_catalog.pg_namespace where nspname = 'auth'), false)`
+	select coalesce(
+		(select format('rowpass''s functions stand in schema %I, and database.auth_schema says %s; set it to %1$s', min(nspname::text), $1::text) from ours where nspname <> $1::text having count(*) > 0),
+		format('schema %s is missing or closed to the gateway; run rowpass migrate up', $1::text))
+	where not exists (select from ours where nspname = $1::text and has_schema_privilege(oid, 'usage'))`
 
 const dangerousRoles = reachable + `
 	select format('role %I %s%s; %s', rolname, fault, case when rolname = via then '' else format(' (and %I is a member of it)', via) end, cure)
@@ -110,7 +124,7 @@ const dangerousRoles = reachable + `
 		(rolname like 'pg\_%', 'is predefined, with rights beyond the policies', format('revoke %I from %I', rolname, via)),
 		(exists (select from pg_catalog.pg_shdepend where refclassid = 'pg_authid'::regclass and refobjid = id and deptype = 'o'
 				and classid <> 'pg_largeobject'::regclass),
-			'owns something, and no policy counts for an owner', format('reassign owned by %I to %s', rolname, (select nspowner::regrole from pg_catalog.pg_namespace where nspname = 'auth')))
+			'owns something, and no policy counts for an owner', format('reassign owned by %I to %s', rolname, (select nspowner::regrole from pg_catalog.pg_namespace where nspname = 'rowpass')))
 	) as faults (found, fault, cure)
 	where found and (not rolsuper or fault like 'is a superuser%') order by 1`
 
@@ -185,7 +199,7 @@ const alteredLogin = `
 const disarmedGuards = `
 	select format('the trigger %1$I on %2$s is off; alter table %2$s enable trigger %1$I', tgname, tgrelid::regclass)
 	from pg_catalog.pg_trigger
-	where tgfoid in (select oid from pg_catalog.pg_proc where pronamespace = 'auth'::regnamespace) and tgenabled not in ('O', 'A')
+	where tgfoid in (select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = pronamespace where nspname = $1::text) and tgenabled not in ('O', 'A')
 	union all
 	select format('the rule %1$I on %2$s runs as its owner, whom no policy holds; drop rule %1$I on %2$s', rulename, ev_class::regclass)
 	from pg_catalog.pg_rewrite join pg_catalog.pg_class c on c.oid = ev_class join pg_catalog.pg_namespace n on n.oid = relnamespace

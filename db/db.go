@@ -7,6 +7,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Config says how to reach the database. Every field but OwnerURL, SealKey and Unprotected is required; one of OwnerURL
+// Config says how to reach the database. Every field but OwnerURL, SealKey and AuthSchema is required; one of OwnerURL
 // and SealKey is.
 type Config struct {
 	GatewayURL       string        // login of callers' statements; whoever has it can become authenticated, without claims
@@ -28,6 +29,7 @@ type Config struct {
 	MaxConns         int           // of the gateway's pool
 	QueryExecMode    string        // pgx's name: cache_statement, or exec behind a pooler that mixes up named statements
 	StatementTimeout time.Duration // of one statement of a caller
+	AuthSchema       string        // where rowpass's functions stand; empty: auth
 	Log              *slog.Logger
 }
 
@@ -36,7 +38,8 @@ type DB struct {
 	gateway *pgxpool.Pool
 	seals   *seals
 	timeout time.Duration
-	named   bool // statements are prepared by name, once a connection
+	schema  string // of rowpass's functions
+	named   bool   // statements are prepared by name, once a connection
 	log     *slog.Logger
 }
 
@@ -48,7 +51,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	}
 	db := &DB{
 		gateway: gateway, seals: &seals{owner: c.OwnerURL, gateway: gateway},
-		timeout: c.StatementTimeout, named: execMode(c.QueryExecMode) == pgx.QueryExecModeCacheStatement, log: c.Log,
+		timeout: c.StatementTimeout, schema: cmp.Or(c.AuthSchema, "auth"), named: execMode(c.QueryExecMode) == pgx.QueryExecModeCacheStatement, log: c.Log,
 	}
 	if c.OwnerURL == "" {
 		db.seals.use(c.SealKey)

@@ -24,7 +24,7 @@ var (
 	ErrTimeout   = errors.New("the statement took too long")
 	ErrAmbiguous = errors.New("the e-mail address stands in more than one tenant; name the tenant too")
 	ErrReused    = errors.New("the refresh token was used before, so that somebody else may hold it; its session has ended")
-	ErrHook      = errors.New("auth.token_claims, the database owner's function, gave no claims")
+	ErrHook      = errors.New("token_claims, the database owner's function, gave no claims")
 )
 
 // Refusal is a statement's refusal with what the caller may be told about it: a sentence of ours, never Postgres's own

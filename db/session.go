@@ -64,7 +64,7 @@ func (db *DB) write(ctx context.Context, s Session, collect func(pgx.Rows) error
 func (db *DB) CheckSeal(ctx context.Context) error {
 	var claims []byte
 	return db.read(ctx, Session{Role: "authenticated", Claims: []byte("{}")},
-		collectOne(&claims, pgx.RowTo[[]byte]), "select auth.session()")
+		collectOne(&claims, pgx.RowTo[[]byte]), "select "+pgx.Identifier{db.schema, "session"}.Sanitize()+"()")
 }
 
 // run sends become and the query in one message, which makes one transaction: Postgres ends it, and role and claims

@@ -62,9 +62,9 @@ func (p preset) finding() Finding {
 func (e *examination) missingDefaults(ctx context.Context) ([]Finding, error) {
 	const query = `
 		select n.oid is not null and not exists (select from pg_catalog.pg_default_acl, pg_catalog.aclexplode(defaclacl)
-			where defaclobjtype = 'r' and defaclnamespace = n.oid and defaclrole = (select nspowner from pg_catalog.pg_namespace where nspname = 'auth')
+			where defaclobjtype = 'r' and defaclnamespace = n.oid and defaclrole = (select nspowner from pg_catalog.pg_namespace where nspname = 'rowpass')
 				and grantee = (select oid from pg_catalog.pg_roles where rolname = $1) and privilege_type = 'SELECT'),
-			(select format('%I', pg_catalog.pg_get_userbyid(nspowner)) from pg_catalog.pg_namespace where nspname = 'auth')
+			(select format('%I', pg_catalog.pg_get_userbyid(nspowner)) from pg_catalog.pg_namespace where nspname = 'rowpass')
 		from (select 1) one left join pg_catalog.pg_namespace n on nspname = 'public' and nspname = any ($2::text[])`
 	var missing bool
 	var maker string

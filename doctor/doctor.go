@@ -16,9 +16,11 @@ type Config struct {
 	Roles     []string // the roles that callers become; nil: authenticated and anonymous
 	Gateway   string   // the name of the login that becomes them; "": logins are not examined
 	Claims    []string // the names of claims that the configured issuers send; empty: unknown, and no claim is called unknown
-	Schemas   []string // whose relations are examined; nil: all but PostgreSQL's own and auth, rowpass and neon_identity, which are rowpass's
+	Schemas   []string // whose relations are examined; nil: all but PostgreSQL's own and AuthSchema, rowpass and neon_identity, which are rowpass's
 	Tolerated []string // relations, as schema.name, that callers may reach although no policy guards their rows
 	Dangerous string   // a regular expression of functions of pg_catalog that callers should not have; "": these are not examined
+
+	AuthSchema string // where rowpass's functions stand; "": auth
 }
 
 // Severity says how much a finding matters.

@@ -58,6 +58,9 @@ const (
 	policy = "create policy items_own on public.items to authenticated using (tenant_id = (select auth.tenant_id()))"
 )
 
+// believing is a function whose caller says who it is.
+const believing = "create function public.current_tenant() returns uuid language sql stable as $$select (current_setting('request.jwt.claims', true)::jsonb ->> 'tenant_id')::uuid$$"
+
 func onItems(statements ...string) []string {
 	return append([]string{items, rls, policy}, statements...)
 }
@@ -125,6 +128,13 @@ var zoo = []animal{
 		"create policy more on public.items for select to authenticated using (exists (select from public.members m where m.tenant_id = items.tenant_id and m.user_id = (select auth.user_id()) and items.note <> m.user_id))"),
 		want: []string{"policy-correlated: public.items policy more"}},
 	{name: "claims that are read from a setting", do: itemsWith("tenant_id = (select auth.as_uuid(current_setting('request.jwt.claims', true)::jsonb ->> 'tenant_id'))"),
+		want: []string{"policy-trusts-setting: public.items policy items_own"}},
+	{name: "a function that believes a setting", alone: true, do: append([]string{believing}, itemsWith("tenant_id = (select public.current_tenant())")...),
+		want: []string{"policy-trusts-setting: public.items policy items_own"}},
+	{name: "a function that calls one which believes a setting", alone: true, do: append([]string{believing,
+		"create function public.mine(tenant uuid) returns boolean language plpgsql stable as 'begin return tenant = CURRENT_TENANT (); end'"},
+		"create table public.items (tenant_id uuid, note text)", "create index on public.items (tenant_id)", rls,
+		"create policy items_own on public.items to authenticated using (tenant_id = (select auth.tenant_id()) and public.mine(tenant_id))"),
 		want: []string{"policy-trusts-setting: public.items policy items_own"}},
 	{name: "a misspelt claim", do: itemsWith("tenant_id = (select auth.as_uuid(auth.session() ->> 'tenantId'))"),
 		want: []string{"claim-unknown: public.items policy items_own"}},

@@ -13,13 +13,14 @@ type examination struct {
 	*session
 	owner     string // the login, and who runs the mends
 	version   int    // server_version_num
-	hook      string // the body of the owner's auth.token_claims, which may add any claim; "" where there is none
+	hook      string // the body of the owner's token_claims, which may add any claim; "" where there is none
+	asks      askers
 	relations []relation
 	policies  []policy // those that are for one of Roles
 }
 
 func begin(ctx context.Context, c Config) (*examination, error) {
-	s, err := open(ctx, c.OwnerURL, []byte("{}"), c.Roles[0])
+	s, err := open(ctx, c.OwnerURL, c.AuthSchema, []byte("{}"), c.Roles[0])
 	if err != nil {
 		return nil, err
 	}
@@ -34,8 +35,8 @@ func begin(ctx context.Context, c Config) (*examination, error) {
 func (e *examination) read(ctx context.Context) error {
 	const about = `select current_user, current_setting('server_version_num')::int, 
 		coalesce((select nullif(coalesce(pg_catalog.pg_get_function_sqlbody(oid), prosrc), 'RETURN ''{}''::jsonb') from pg_catalog.pg_proc
-			where oid = to_regprocedure('auth.token_claims(text, text)')), '')`
-	if err := e.tx.QueryRow(ctx, about).Scan(&e.owner, &e.version, &e.hook); err != nil {
+			where oid = to_regprocedure($1)), '')`
+	if err := e.tx.QueryRow(ctx, about, quoteIdent(e.schema)+".token_claims(text, text)").Scan(&e.owner, &e.version, &e.hook); err != nil {
 		return fmt.Errorf("asking the server for its version: %w", err)
 	}
 	var missing string
@@ -48,7 +49,7 @@ func (e *examination) read(ctx context.Context) error {
 	}
 	if e.Schemas == nil {
 		var err error
-		if e.Schemas, err = list[string](ctx, e.tx, applications); err != nil {
+		if e.Schemas, err = list[string](ctx, e.tx, applications, e.schema); err != nil {
 			return fmt.Errorf("listing schemas: %w", err)
 		}
 	}
@@ -56,13 +57,16 @@ func (e *examination) read(ctx context.Context) error {
 	if e.relations, err = list[relation](ctx, e.tx, relations, e.Schemas, e.Roles); err != nil {
 		return fmt.Errorf("listing relations: %w", err)
 	}
+	if err := e.readAskers(ctx); err != nil {
+		return err
+	}
 	return e.readPolicies(ctx)
 }
 
 // applications are the schemas that are neither PostgreSQL's nor rowpass's.
 const applications = `
 	select nspname::text from pg_catalog.pg_namespace
-	where nspname !~ '^pg_' and nspname <> all (array['information_schema', 'auth', 'rowpass', 'neon_identity'])
+	where nspname !~ '^pg_' and nspname <> all (array['information_schema', $1::text, 'rowpass', 'neon_identity'])
 	order by 1`
 
 // list runs a query and gives its rows: structs by the position of their fields, anything else by its only column.

@@ -45,7 +45,7 @@ func Explain(ctx context.Context, c ExplainConfig) (Explanation, error) {
 	if len(c.Claims) == 0 {
 		c.Claims = json.RawMessage("{}")
 	}
-	s, err := open(ctx, c.OwnerURL, c.Claims, c.Role)
+	s, err := open(ctx, c.OwnerURL, c.AuthSchema, c.Claims, c.Role)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -123,7 +123,8 @@ func (a *account) readIdentity(ctx context.Context) error {
 	if err := a.become(ctx, a.Role); err != nil {
 		return err
 	}
-	all, err := list[Identity](ctx, a.tx, `select auth.user_id(), auth.uid()::text, auth.tenant(), auth.tenant_id()::text`)
+	const query = `select %[1]s.user_id(), %[1]s.uid()::text, %[1]s.tenant(), %[1]s.tenant_id()::text`
+	all, err := list[Identity](ctx, a.tx, fmt.Sprintf(query, quoteIdent(a.schema)))
 	if err != nil {
 		return err
 	}
@@ -173,7 +174,7 @@ func (a *account) readTypos(policy string, expressions ...string) {
 	slices.Sort(has)
 	var asked []string
 	for _, e := range expressions {
-		asked = append(asked, claimNames(parse(e))...)
+		asked = append(asked, askers{schema: a.schema}.claimNames(parse(e))...)
 	}
 	slices.Sort(asked)
 	for _, name := range slices.Compact(asked) {

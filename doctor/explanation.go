@@ -9,6 +9,8 @@ type ExplainConfig struct {
 	Claims   json.RawMessage // the caller's verified claims, an object; empty: none
 	Table    string          // as schema.table, or a table of schema public
 	Row      string          // the value of a row's primary key, several separated by commas; "": no row in particular
+
+	AuthSchema string // where rowpass's functions stand; "": auth
 }
 
 // Explanation is what a caller sees of a table, and why.
@@ -28,7 +30,7 @@ type Explanation struct {
 	Plan     []string        `json:"plan"`  // of select * from the table as the caller, line by line; empty where it may not
 }
 
-// Identity is who the caller is to policies; null where the claims don't say.
+// Identity is who the caller is to policies, by the functions of schema auth or of that in its place; null where the claims don't say.
 type Identity struct {
 	UserID   *string `json:"user_id"`   // auth.user_id()
 	UID      *string `json:"uid"`       // auth.uid()

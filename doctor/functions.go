@@ -39,20 +39,20 @@ func functionFindings(ctx context.Context, e *examination) ([]Finding, error) {
 	}
 	var findings []Finding
 	for _, f := range all {
-		findings = append(findings, f.findings()...)
+		findings = append(findings, f.findings(e.asks)...)
 	}
 	dangerous, err := e.dangerousFindings(ctx)
 	return append(findings, dangerous...), err
 }
 
-func (f function) findings() []Finding {
+func (f function) findings(asks askers) []Finding {
 	var found []Finding
 	if !f.InPolicy && f.Bypasses {
 		holders := strings.Join(f.Holders, ", ")
 		found = append(found, Finding{
 			ID: "definer-function-callable", Severity: Medium, Object: "function " + f.Signature,
 			Title: fmt.Sprintf("Callers can call %s, which runs as %s", f.Signature, f.Owner),
-			Why:   "A SECURITY DEFINER function runs as its owner, whom no policy holds. PUBLIC may execute every new function. Where callers shall have it, make it SECURITY INVOKER, or see that it asks auth.user_id() or auth.tenant_id() itself and let a policy or the application's own login be what calls it.",
+			Why:   "A SECURITY DEFINER function runs as its owner, whom no policy holds. PUBLIC may execute every new function. Where callers shall have it, make it SECURITY INVOKER, or see that it asks " + asks.call("user_id") + " or " + asks.call("tenant_id") + " itself and let a policy or the application's own login be what calls it.",
 			Costs: "Callers read or change through it what policies keep from them.",
 			Mend:  fmt.Sprintf("revoke execute on function %s from %s, public;", f.Signature, holders),
 			Undo:  fmt.Sprintf("grant execute on function %s to %s;", f.Signature, holders),

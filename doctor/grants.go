@@ -16,7 +16,7 @@ type excess struct {
 	Extra   string   // of a serial: the table and the column, as SQL has them, with a blank between
 }
 
-// excesses asks for $2, the roles and the gateway, in the schemas $1.
+// excesses asks for $2, the roles and the gateway, in the schemas $1 and in rowpass's, of which $3 is one.
 const excesses = `
 	with holders as (select oid, rolname from pg_catalog.pg_roles where rolname = any ($2::text[]) and not rolsuper)
 	select 'table', format('%I.%I', nspname, relname), format('%I.%I', nspname, relname),
@@ -43,7 +43,7 @@ const excesses = `
 	union all
 	select 'place', format('schema %I', nspname), format('schema %I', nspname), array['CREATE'], array_agg(distinct format('%I', rolname)), ''
 	from pg_catalog.pg_namespace n join holders on has_schema_privilege(holders.oid, n.oid, 'create')
-	where nspname = any ($1::text[] || array['auth', 'rowpass', 'neon_identity'])
+	where nspname = any ($1::text[] || array[$3::text, 'rowpass', 'neon_identity'])
 	group by nspname
 	union all
 	select 'place', format('database %I', current_database()), format('database %I', current_database()), array['CREATE'], array_agg(distinct format('%I', rolname)), ''
@@ -74,7 +74,7 @@ func (e *examination) everybody() []string {
 
 // grantFindings tells of rights that no policy restrains.
 func grantFindings(ctx context.Context, e *examination) ([]Finding, error) {
-	all, err := list[excess](ctx, e.tx, excesses, e.Schemas, e.everybody())
+	all, err := list[excess](ctx, e.tx, excesses, e.Schemas, e.everybody(), e.schema)
 	if err != nil {
 		return nil, err
 	}
@@ -82,20 +82,20 @@ func grantFindings(ctx context.Context, e *examination) ([]Finding, error) {
 	for _, x := range all {
 		findings = append(findings, x.finding())
 	}
-	closed, err := list[string](ctx, e.tx, `select r from unnest($1::text[]) r where not has_schema_privilege(r, 'auth', 'usage')`, e.Roles)
+	closed, err := list[string](ctx, e.tx, `select r from unnest($1::text[]) r where not has_schema_privilege(r, $2, 'usage')`, e.Roles, e.schema)
 	for _, role := range closed {
-		findings = append(findings, authClosed(role))
+		findings = append(findings, authClosed(role, quoteIdent(e.schema)))
 	}
 	return findings, err
 }
 
 // authClosed tells of a role whose policies fail for want of a right.
-func authClosed(role string) Finding {
+func authClosed(role, schema string) Finding {
 	return Finding{
-		ID: "auth-closed", Severity: Medium, Object: "role " + quoteIdent(role), Title: fmt.Sprintf("%s may not use schema auth", quoteIdent(role)),
-		Why:   "Policies ask auth.user_id() and its like as the caller. Without USAGE on their schema SQL that names them fails.",
-		Costs: "Callers get permission denied for schema auth.",
-		Mend:  fmt.Sprintf("grant usage on schema auth to %s;", quoteIdent(role)), Undo: fmt.Sprintf("revoke usage on schema auth from %s;", quoteIdent(role)),
+		ID: "auth-closed", Severity: Medium, Object: "role " + quoteIdent(role), Title: fmt.Sprintf("%s may not use schema %s", quoteIdent(role), schema),
+		Why:   "Policies ask " + schema + ".user_id() and its like as the caller. Without USAGE on their schema SQL that names them fails.",
+		Costs: "Callers get permission denied for schema " + schema + ".",
+		Mend:  fmt.Sprintf("grant usage on schema %s to %s;", schema, quoteIdent(role)), Undo: fmt.Sprintf("revoke usage on schema %s from %s;", schema, quoteIdent(role)),
 	}
 }
 

@@ -113,7 +113,7 @@ func (e *examination) slowFindings(ctx context.Context, p policy) ([]Finding, er
 	}{
 		{p.using.correlated && correlated(filters), p.correlatedFinding},
 		{len(p.using.calls) > 0 && callsIn(filters, p), p.callsFinding},
-		{len(p.using.casts) > 0 && castsIn(filters, p), p.castsFinding},
+		{len(p.using.casts) > 0 && castsIn(filters, p), func() Finding { return p.castsFinding(e.schema) }},
 	} {
 		if slow.found {
 			f := slow.make()
@@ -172,10 +172,10 @@ func (p policy) callsFinding() Finding {
 	}
 }
 
-func (p policy) castsFinding() Finding {
+func (p policy) castsFinding(schema string) Finding {
 	return Finding{
 		ID: "policy-casts-column", Title: fmt.Sprintf("The policy compares %s as text", strings.Join(p.using.casts, ", ")),
-		Why:   "An index on a column is none on the column's text. Cast the other side, which is done once; auth.as_uuid gives NULL for what is no UUID.",
+		Why:   "An index on a column is none on the column's text. Cast the other side, which is done once; " + schema + ".as_uuid gives NULL for what is no UUID.",
 		Costs: "Two hundred times the time where it was measured: 202 ms against 1.1 ms on 500,000 rows.",
 	}
 }

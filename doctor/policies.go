@@ -46,19 +46,19 @@ func (e *examination) readPolicies(ctx context.Context) error {
 			continue
 		}
 		p := policy{policyRow: row, of: e.relations[at]}
-		p.read(e.misspelt(row))
+		p.read(e.misspelt(row), e.asks)
 		e.policies = append(e.policies, p)
 	}
 	return nil
 }
 
-func (p *policy) read(renamed map[string]string) {
+func (p *policy) read(renamed map[string]string, asks askers) {
 	types := p.of.types()
 	if p.Using != "" {
-		p.using = shapeOf(p.Using, p.of.Plain, types, renamed)
+		p.using = shapeOf(p.Using, p.of.Plain, types, renamed, asks)
 	}
 	if p.Check != "" {
-		p.check = shapeOf(p.Check, p.of.Plain, types, renamed)
+		p.check = shapeOf(p.Check, p.of.Plain, types, renamed, asks)
 	}
 }
 
@@ -68,7 +68,7 @@ func (e *examination) misspelt(p policyRow) map[string]string {
 	if len(e.Claims) == 0 {
 		return renamed
 	}
-	for _, name := range append(claimNames(parse(p.Using)), claimNames(parse(p.Check))...) {
+	for _, name := range append(e.asks.claimNames(parse(p.Using)), e.asks.claimNames(parse(p.Check))...) {
 		if !e.sends(name) {
 			if near := nearest(name, e.Claims); near != "" {
 				renamed[name] = near
@@ -122,7 +122,7 @@ func policyFindings(ctx context.Context, e *examination) ([]Finding, error) {
 	var findings []Finding
 	indexed := map[string]bool{} // relation and column of the indexes that were asked for
 	for _, p := range e.policies {
-		findings = append(findings, p.settingFinding()...)
+		findings = append(findings, p.settingFinding(e.asks)...)
 		findings = append(findings, e.claimFindings(p)...)
 		slow, err := e.slowFindings(ctx, p)
 		if err != nil {
@@ -139,21 +139,57 @@ func policyFindings(ctx context.Context, e *examination) ([]Finding, error) {
 	return findings, nil
 }
 
-func (p policy) settingFinding() []Finding {
-	if !slices.ContainsFunc(p.shapes(), func(s *shape) bool { return s.setting }) {
+// settingFinding tells of claims that are believed without their seal, in the policy itself or in a function that it calls.
+func (p policy) settingFinding(asks askers) []Finding {
+	var trusted []string
+	setting := false
+	for _, s := range p.shapes() {
+		setting, trusted = setting || s.setting, append(trusted, s.trusted...)
+	}
+	if !setting && len(trusted) == 0 {
 		return nil
 	}
 	f := Finding{
 		ID: "policy-trusts-setting", Severity: High, Object: p.object(),
 		Title: "The policy reads claims from a setting, without their seal",
-		Why:   "Whoever can send SQL can set request.jwt.claims, within the same statement too. auth.session() gives the same claims after it has checked rowpass's seal.",
+		Why:   "Whoever can send SQL can set request.jwt.claims, within the same statement too. " + asks.call("session") + " gives the same claims after it has checked rowpass's seal.",
 		Costs: "A caller with SQL is whoever it says it is.",
-		Mend:  p.mend(),
+		Mend:  p.sealed(setting),
 	}
-	if f.Mend == "" {
-		f.Why += " Write auth.session() in the place of the setting."
+	if len(trusted) > 0 {
+		slices.Sort(trusted)
+		f.Undo = p.asBefore(f.Mend, setting)
+		f.Title = fmt.Sprintf("The policy calls %s, which reads claims from a setting, without their seal", strings.Join(slices.Compact(trusted), ", "))
+	}
+	switch {
+	case f.Mend == "" && setting:
+		f.Why += " Write " + asks.call("session") + " in the place of the setting."
+	case f.Mend == "":
+		f.Why += fmt.Sprintf(" Ask that in the policy, such as (select %s ->> 'role'), or let the function ask it in the place of the setting.", asks.call("session"))
+	default:
+		f.Why += " Whoever sets the claims without rowpass, as PostgREST does, gets an error from the table then."
 	}
 	return []Finding{f}
+}
+
+// sealed is mend or, where only a person can write the whole otherwise, what at least asks functions that check the seal.
+func (p policy) sealed(setting bool) string {
+	if mend := p.mend(); mend != "" || setting {
+		return mend
+	}
+	if slices.ContainsFunc(p.shapes(), func(s *shape) bool { return s.unsealed }) {
+		return ""
+	}
+	return p.alter(func(s *shape) string { return s.sealed })
+}
+
+// asBefore takes back what asks rowpass in the place of others: rowpass itself can't be taken back before. A policy that read the setting by
+// itself is not wanted again.
+func (p policy) asBefore(mend string, setting bool) string {
+	if mend == "" || setting {
+		return ""
+	}
+	return p.alter(func(s *shape) string { return s.source })
 }
 
 // claimFindings tells of claims that nobody sends. With the owner's hook, only of those that are misspelt: the hook may add any.
@@ -163,7 +199,7 @@ func (e *examination) claimFindings(p policy) []Finding {
 	}
 	renamed := e.misspelt(policyRow{Using: p.Using, Check: p.Check})
 	var findings []Finding
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(append(claimNames(parse(p.Using)), claimNames(parse(p.Check))...)))) {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(append(e.asks.claimNames(parse(p.Using)), e.asks.claimNames(parse(p.Check))...)))) {
 		f := Finding{
 			ID: "claim-unknown", Severity: Low, Object: p.object(), Title: fmt.Sprintf("No issuer is known to send the claim %q", name),
 			Why:   "A claim that a token does not have is NULL, and a comparison with NULL lets no row through. Make the issuer send it, or name the right one.",

@@ -88,14 +88,14 @@ func relationFindings(_ context.Context, e *examination) ([]Finding, error) {
 		if len(r.Reach) == 0 || slices.Contains(e.Tolerated, strings.ReplaceAll(r.Name, `"`, "")) {
 			continue
 		}
-		if f, found := r.finding(); found {
+		if f, found := r.finding(e.asks); found {
 			findings = append(findings, f)
 		}
 	}
 	return findings, nil
 }
 
-func (r relation) finding() (Finding, bool) {
+func (r relation) finding(asks askers) (Finding, bool) {
 	switch {
 	case r.Kind == "v" && !r.Invoker:
 		return Finding{
@@ -116,9 +116,9 @@ func (r relation) finding() (Finding, bool) {
 		return r.closed("partition-reachable", "The partition "+r.Name+" can be reached past its parent",
 			"A partition that is asked for by its own name does not see its parent's policies. Queries to the parent need no rights on it."), true
 	case r.isTable() && !r.RLS:
-		return r.withoutRLS(), true
+		return r.withoutRLS(asks), true
 	case r.isTable() && !r.Policed:
-		return r.withoutPolicies(), true
+		return r.withoutPolicies(asks), true
 	}
 	return Finding{}, false
 }
@@ -144,7 +144,7 @@ func (r relation) regrant() string {
 	return fmt.Sprintf("grant %s on %s to %s;", rights, r.Name, strings.Join(quoteAll(r.Reach), ", "))
 }
 
-func (r relation) withoutRLS() Finding {
+func (r relation) withoutRLS(asks askers) Finding {
 	f := Finding{
 		ID: "table-without-rls", Severity: High, Object: r.Name,
 		Title: fmt.Sprintf("Callers reach %s, which has no row-level security", r.Name),
@@ -153,7 +153,7 @@ func (r relation) withoutRLS() Finding {
 		Mend:  fmt.Sprintf("alter table %s enable row level security;\n", r.Name),
 		Undo:  fmt.Sprintf("alter table %s disable row level security;", r.Name),
 	}
-	if policy, undo, column := r.guess(); policy != "" {
+	if policy, undo, column := r.guess(asks); policy != "" {
 		f.Why += fmt.Sprintf(" Its column %s says whose a row is; look whether the policy below is meant.", column)
 		f.Mend, f.Undo = f.Mend+policy, undo+"\n"+f.Undo
 		return f
@@ -163,14 +163,14 @@ func (r relation) withoutRLS() Finding {
 	return f
 }
 
-func (r relation) withoutPolicies() Finding {
+func (r relation) withoutPolicies(asks askers) Finding {
 	f := Finding{
 		ID: "rls-without-policies", Severity: Medium, Object: r.Name,
 		Title: fmt.Sprintf("No policy of %s is for a role of callers", r.Name),
 		Why:   "Row-level security without a policy lets nobody but the owner see or write a row, whatever is granted.",
 		Costs: "Callers get empty answers and no error.",
 	}
-	policy, undo, column := r.guess()
+	policy, undo, column := r.guess(asks)
 	if policy != "" {
 		f.Why += fmt.Sprintf(" Its column %s says whose a row is; look whether the policy below is meant.", column)
 		f.Mend, f.Undo = policy, undo
@@ -181,15 +181,15 @@ func (r relation) withoutPolicies() Finding {
 	return f
 }
 
-// owning are columns that usually say whose a row is, with what they are compared with.
+// owning are columns that usually say whose a row is, with the functions whose answers they are compared with.
 var owning = []struct{ name, uuid, text string }{
-	{"tenant_id", "auth.tenant_id()", "auth.tenant()"},
-	{"organization_id", "auth.organization_id()", ""}, {"org_id", "auth.organization_id()", ""},
-	{"user_id", "auth.uid()", "auth.user_id()"}, {"owner_id", "auth.uid()", "auth.user_id()"}, {"created_by", "auth.uid()", "auth.user_id()"},
+	{"tenant_id", "tenant_id", "tenant"},
+	{"organization_id", "organization_id", ""}, {"org_id", "organization_id", ""},
+	{"user_id", "uid", "user_id"}, {"owner_id", "uid", "user_id"}, {"created_by", "uid", "user_id"},
 }
 
 // guess makes a policy of the column that seems to say whose a row is, and the index that it needs.
-func (r relation) guess() (mend, undo, column string) {
+func (r relation) guess(asks askers) (mend, undo, column string) {
 	types := r.types()
 	for _, o := range owning {
 		value := map[string]string{"uuid": o.uuid, "text": o.text}[types[o.name]]
@@ -202,7 +202,7 @@ func (r relation) guess() (mend, undo, column string) {
 			to = []string{"authenticated"}
 		}
 		mend = fmt.Sprintf("create policy %s on %s for all to %s using (%s = (select %s)) with check (%[4]s = (select %[5]s));\ncreate index on %[2]s (%[4]s);",
-			name, r.Name, strings.Join(to, ", "), o.name, value)
+			name, r.Name, strings.Join(to, ", "), o.name, asks.call(value))
 		return mend, fmt.Sprintf("drop policy %s on %s;", name, r.Name), o.name
 	}
 	return "", "", ""

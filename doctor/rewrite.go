@@ -87,16 +87,32 @@ func (r *rewriter) each(e expr, write func(expr) string) string {
 	return b.String()
 }
 
+// seal writes e as it is, but for functions that believe the setting.
+func (r *rewriter) seal(e expr) string {
+	ours, trusts := r.asks.of(e, r.source)
+	if trusts && !slices.Contains(r.trusted, e.name) {
+		r.trusted = append(r.trusted, e.name)
+	}
+	if ours != "" {
+		return ours
+	}
+	r.unmended, r.unsealed = r.unmended || trusts, r.unsealed || trusts
+	return r.each(e, r.seal)
+}
+
 // keep writes e as it is, with claims by their right names and under their seal.
 func (r *rewriter) keep(e expr) string {
+	if ours, _ := r.asks.of(e, r.source); ours != "" {
+		return ours
+	}
 	if claims := uncast(e); isClaimsSetting(claims) || r.isNullifSetting(claims) {
 		r.setting = true
 		if e.kind == cast && (e.name == "json" || e.name == "jsonb") {
-			return "auth.session()" + map[string]string{"json": "::json", "jsonb": ""}[e.name]
+			return r.asks.call("session") + map[string]string{"json": "::json", "jsonb": ""}[e.name]
 		}
 		r.unmended = true
 	}
-	if name, ok := claimOf(e); ok && r.renamed[name] != "" {
+	if name, ok := r.asks.claimOf(e); ok && r.renamed[name] != "" {
 		right := strings.Replace(r.source[e.kids[1].from:e.kids[1].to], "'"+name+"'", "'"+r.renamed[name]+"'", 1)
 		return r.source[e.from:e.kids[0].from] + r.keep(e.kids[0]) + r.source[e.kids[0].to:e.kids[1].from] + right + r.source[e.kids[1].to:e.to]
 	}
@@ -137,7 +153,7 @@ func (r *rewriter) bare(col, value expr) (string, bool) {
 	text := stripped(r.keep(value))
 	switch digits := integerDigits[of]; {
 	case of == "uuid":
-		text = uuidOf(text)
+		text = r.asks.uuidOf(text)
 	case digits != "":
 		text = "case when (" + text + ") ~ '^(0|[1-9][0-9]{0," + digits + "})$' then (" + text + ")::" + of + " end"
 	default:
@@ -148,12 +164,12 @@ func (r *rewriter) bare(col, value expr) (string, bool) {
 }
 
 // uuidOf is a text as a UUID, by the function that has it as such where there is one.
-func uuidOf(text string) string {
+func (a askers) uuidOf(text string) string {
 	switch text {
-	case "auth.user_id()":
-		return "auth.uid()"
-	case "auth.tenant()":
-		return "auth.tenant_id()"
+	case a.call("user_id"):
+		return a.call("uid")
+	case a.call("tenant"):
+		return a.call("tenant_id")
 	}
-	return "auth.as_uuid(" + text + ")"
+	return a.schema + ".as_uuid(" + text + ")"
 }

@@ -56,6 +56,30 @@ func TestPoliciesAreWrittenAgain(t *testing.T) {
 	}
 }
 
+func TestForeignFunctionsGiveWayToOurs(t *testing.T) {
+	t.Parallel()
+	trusting := map[string]string{"auth.uid": "rowpass_auth.uid()", "auth.jwt": "rowpass_auth.jwt()", "auth.role": "", "public.mine": ""}
+	for _, m := range []struct{ name, from, mended, sealed string }{
+		{"bare", "(tenant_id = auth.uid())", "tenant_id = (select rowpass_auth.uid())", "tenant_id = rowpass_auth.uid()"},
+		{"in a sub-select", "(tenant_id = ( SELECT auth.uid() AS uid))", "tenant_id = ( SELECT rowpass_auth.uid() AS uid)", "tenant_id = ( SELECT rowpass_auth.uid() AS uid)"},
+		{"as text", "((tenant_id)::text = (auth.jwt() ->> 'org'::text))", "tenant_id = (select rowpass_auth.as_uuid(rowpass_auth.jwt() ->> 'org'::text))", "(tenant_id)::text = (rowpass_auth.jwt() ->> 'org'::text)"},
+		{"a misspelt claim of theirs", "(owner = ( SELECT (auth.jwt() ->> 'subb'::text)))", "owner = ( SELECT (rowpass_auth.jwt() ->> 'sub'::text))", "owner = ( SELECT (rowpass_auth.jwt() ->> 'subb'::text))"},
+		{"beside a sub-select that looks at the row", "(EXISTS ( SELECT 1\n   FROM m\n  WHERE ((m.id = t.n) AND (m.owner = auth.uid()))))", byHand, "EXISTS ( SELECT 1\n   FROM m\n  WHERE ((m.id = t.n) AND (m.owner = rowpass_auth.uid())))"},
+		{"one that ours has no name for", "((owner = auth.role()) AND (tenant_id = auth.uid()))", byHand, byHand},
+		{"one of the row", "public.mine(tenant_id)", byHand, byHand},
+		{"one of the name with arguments", "(tenant_id = auth.uid('x'::text))", byHand, byHand},
+		{"in a string", "(owner = 'auth.uid()'::text)", "owner = 'auth.uid()'::text", "owner = 'auth.uid()'::text"},
+		{"ours", "(tenant_id = rowpass_auth.uid())", "tenant_id = (select rowpass_auth.uid())", "tenant_id = rowpass_auth.uid()"},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			mended, sealed := doctor.MendBeside(m.from, "t", columns, map[string]string{"subb": "sub"}, "rowpass_auth", trusting)
+			if mended != m.mended || sealed != m.sealed {
+				t.Errorf("%s\nbecomes %s\nwant    %s\nsealed  %s\nwant    %s", m.from, mended, m.mended, sealed, m.sealed)
+			}
+		})
+	}
+}
+
 func FuzzPoliciesAreWrittenAgain(f *testing.F) {
 	for _, m := range mends {
 		f.Add(m.from)

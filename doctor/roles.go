@@ -27,7 +27,7 @@ const faults = `
 		(exists (select from pg_catalog.pg_shdepend where refclassid = 'pg_catalog.pg_authid'::regclass and refobjid = id and deptype = 'o'
 				and dbid in (0, (select oid from pg_catalog.pg_database where datname = current_database())) and classid <> 'pg_catalog.pg_largeobject'::regclass),
 			'owns something, and no policy counts for an owner',
-			format('reassign owned by %I to %I;', rolname, (select pg_catalog.pg_get_userbyid(nspowner) from pg_catalog.pg_namespace where nspname = 'auth')), '')
+			format('reassign owned by %I to %I;', rolname, (select pg_catalog.pg_get_userbyid(nspowner) from pg_catalog.pg_namespace where nspname = 'rowpass')), '')
 	) as f (found, what, mend, undo)
 	where found and (not rolsuper or what = 'is a superuser')
 	group by 1, 2, 4, 5

@@ -11,7 +11,7 @@ type attached struct {
 	Trigger                    bool
 }
 
-// attachments lists rules on what callers reach in the schemas $1, and triggers of rowpass's that are off.
+// attachments lists rules on what callers reach in the schemas $1, and triggers of rowpass's, whose functions stand in $3, that are off.
 const attachments = `
 	select format('%I', rulename), format('%I.%I', nspname, relname), pg_catalog.pg_get_ruledef(w.oid), false
 	from pg_catalog.pg_rewrite w join pg_catalog.pg_class c on c.oid = ev_class join pg_catalog.pg_namespace n on n.oid = relnamespace
@@ -20,12 +20,12 @@ const attachments = `
 	union all
 	select format('%I', tgname), format('%I.%I', nspname, relname), '', true
 	from pg_catalog.pg_trigger join pg_catalog.pg_class c on c.oid = tgrelid join pg_catalog.pg_namespace n on n.oid = relnamespace
-	where tgfoid in (select oid from pg_catalog.pg_proc where pronamespace = 'auth'::regnamespace) and tgenabled not in ('O', 'A')
+	where tgfoid in (select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_namespace a on a.oid = pronamespace where a.nspname = $3) and tgenabled not in ('O', 'A')
 	order by 2, 1`
 
 // ruleFindings tells of what runs beside a caller's statement as somebody else, and of what should and doesn't.
 func ruleFindings(ctx context.Context, e *examination) ([]Finding, error) {
-	all, err := list[attached](ctx, e.tx, attachments, e.Schemas, e.everybody())
+	all, err := list[attached](ctx, e.tx, attachments, e.Schemas, e.everybody(), e.schema)
 	if err != nil {
 		return nil, err
 	}

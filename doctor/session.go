@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +15,9 @@ var errBadURL = errors.New("database.url cannot be read; it looks like postgres:
 
 // session is a read-only transaction of the owner's in which it can act as a caller. No goroutines share one.
 type session struct {
-	conn *pgx.Conn
-	tx   pgx.Tx
+	conn   *pgx.Conn
+	tx     pgx.Tx
+	schema string // where rowpass's functions stand
 }
 
 // settings hold for the whole transaction. The empty search path makes PostgreSQL write each name with its schema.
@@ -26,8 +28,8 @@ const settings = `
 	set local standard_conforming_strings = on;
 	set local quote_all_identifiers = off`
 
-// open connects and becomes nobody yet. The claims are sealed for the transaction, however long it is.
-func open(ctx context.Context, ownerURL string, claims []byte, role string) (*session, error) {
+// open connects and becomes nobody yet. Without a schema it is auth. The claims are sealed for the transaction, however long it is.
+func open(ctx context.Context, ownerURL, schema string, claims []byte, role string) (*session, error) {
 	config, err := pgx.ParseConfig(ownerURL)
 	if err != nil {
 		return nil, errBadURL
@@ -36,7 +38,7 @@ func open(ctx context.Context, ownerURL string, claims []byte, role string) (*se
 	if err != nil {
 		return nil, fmt.Errorf("connecting as the owner: %w", hideURL(err))
 	}
-	s := &session{conn: conn}
+	s := &session{conn: conn, schema: cmp.Or(schema, "auth")}
 	if err := s.start(ctx, claims, role); err != nil {
 		s.end(ctx)
 		return nil, err
@@ -52,15 +54,16 @@ func (s *session) start(ctx context.Context, claims []byte, role string) (err er
 		return fmt.Errorf("setting up the session: %w", err)
 	}
 	var migrated bool
-	const query = `select to_regprocedure('auth.impersonate(jsonb, text)') is not null and exists (select from pg_catalog.pg_roles where rolname = $1)`
-	if err := s.tx.QueryRow(ctx, query, role).Scan(&migrated); err != nil {
-		return fmt.Errorf("looking for schema auth: %w", err)
+	const query = `select to_regprocedure($2) is not null and exists (select from pg_catalog.pg_roles where rolname = $1)`
+	impersonate := quoteIdent(s.schema) + ".impersonate"
+	if err := s.tx.QueryRow(ctx, query, role, impersonate+"(jsonb, text)").Scan(&migrated); err != nil {
+		return fmt.Errorf("looking for schema %s: %w", s.schema, err)
 	}
 	if !migrated {
-		return fmt.Errorf("schema auth of rowpass or role %s is missing in this database; run rowpass migrate up", role)
+		return fmt.Errorf("schema %s of rowpass or role %s is missing in this database; run rowpass migrate up", s.schema, role)
 	}
-	if _, err := s.tx.Exec(ctx, `select auth.impersonate($1::text::jsonb, $2)`, string(claims), role); err != nil {
-		return fmt.Errorf("acting as %s, which the owner of schema auth can: %w", role, err)
+	if _, err := s.tx.Exec(ctx, `select `+impersonate+`($1::text::jsonb, $2)`, string(claims), role); err != nil {
+		return fmt.Errorf("acting as %s, which the owner of schema %s can: %w", role, s.schema, err)
 	}
 	return s.asOwner(ctx)
 }

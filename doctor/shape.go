@@ -12,22 +12,28 @@ type shape struct {
 	root    expr
 	table   string            // the relation's name without its schema, as sub-selects call it
 	columns map[string]string // the relation's, with their types
+	asks    askers
 
 	// What was found while writing it again.
 	correlated bool     // a sub-select that looks at the row
 	casts      []string // columns that are compared as another type
 	calls      []string // functions that are called for each row although they don't look at it
 	setting    bool     // claims are read without their seal
+	trusted    []string // functions that are called and read them so
+	sealed     string   // the expression with ours in their place
+	unsealed   bool     // there is none of ours for one of them
 	pinned     []string // columns that must equal something that is not of the row
 	mended     string   // the expression without these
 	unmended   bool     // something of it stays: only a person can write it otherwise
 }
 
 // shapeOf reads an expression of a policy on a relation whose columns have these types. Claims are renamed as told.
-func shapeOf(source, table string, columns, renamed map[string]string) *shape {
-	s := &shape{source: source, root: parse(source), table: table, columns: columns}
+func shapeOf(source, table string, columns, renamed map[string]string, asks askers) *shape {
+	s := &shape{source: source, root: parse(source), table: table, columns: columns, asks: asks}
 	s.pinned = s.pins(s.root)
-	s.mended = stripped((&rewriter{shape: s, renamed: renamed}).rewrite(s.root))
+	r := &rewriter{shape: s, renamed: renamed}
+	s.sealed = stripped(r.seal(s.root))
+	s.mended = stripped(r.rewrite(s.root))
 	return s
 }
 
@@ -107,19 +113,19 @@ func (s *shape) pins(e expr) []string {
 }
 
 // claimNames lists the claims that an expression looks up by name.
-func claimNames(e expr) []string {
+func (a askers) claimNames(e expr) []string {
 	var names []string
-	if name, ok := claimOf(e); ok {
+	if name, ok := a.claimOf(e); ok {
 		names = append(names, name)
 	}
 	for _, kid := range e.kids {
-		names = append(names, claimNames(kid)...)
+		names = append(names, a.claimNames(kid)...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-func claimOf(e expr) (string, bool) {
+func (a askers) claimOf(e expr) (string, bool) {
 	if e.kind != binary || e.name != "->>" && e.name != "->" {
 		return "", false
 	}
@@ -127,8 +133,7 @@ func claimOf(e expr) (string, bool) {
 	if of.kind == selected {
 		of = uncast(of.kids[0])
 	}
-	claims := of.kind == call && (of.name == "auth.session" || of.name == "auth.jwt") || isClaimsSetting(of)
-	return name.name, claims && name.kind == literal
+	return name.name, (a.isClaims(of) || isClaimsSetting(of)) && name.kind == literal
 }
 
 func isClaimsSetting(e expr) bool {

@@ -46,9 +46,9 @@ func Harden(ctx context.Context, c HardenConfig) ([]Hardening, error) {
 	}
 	defer pool.Close()
 	var owner string // keeps them all, since pg_dump needs some
-	const ofAuth = `select rolname from pg_catalog.pg_namespace n join pg_catalog.pg_roles r on r.oid = nspowner where nspname = 'auth'`
-	if err := pool.QueryRow(ctx, ofAuth).Scan(&owner); err != nil {
-		return nil, fmt.Errorf("looking for the owner of schema auth (run rowpass migrate up first): %w", err)
+	const ofRowpass = `select pg_catalog.pg_get_userbyid(relowner) from pg_catalog.pg_class where oid = to_regclass('rowpass.seal_keys')`
+	if err := pool.QueryRow(ctx, ofRowpass).Scan(&owner); err != nil {
+		return nil, fmt.Errorf("looking for the owner of rowpass's tables (run rowpass migrate up first): %w", err)
 	}
 	before, err := publicRights(ctx, pool)
 	if err != nil {

@@ -23,7 +23,7 @@ func grantLogins(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 	if err := grantMembership(ctx, pool, owner); err != nil {
 		return err
 	}
-	if err := execute(ctx, pool, closeHook); err != nil {
+	if err := execute(ctx, pool, closeHook(c.schema())); err != nil {
 		return err
 	}
 	gateway, err := makeLogin(ctx, pool, "database.gateway_url", c.GatewayURL, owner)
@@ -34,7 +34,7 @@ func grantLogins(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 		if err := grantMembership(ctx, pool, gateway); err != nil {
 			return err
 		}
-		if err := execute(ctx, pool, "grant usage on schema public, auth, neon_identity to "+quote(gateway)); err != nil {
+		if err := execute(ctx, pool, "grant usage on schema public, "+quote(c.schema())+", neon_identity to "+quote(gateway)); err != nil {
 			return err
 		}
 	}
@@ -50,11 +50,13 @@ func grantLogins(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 }
 
 // closeHook takes the owner's hook from callers again: one that was dropped and made anew is PUBLIC's.
-const closeHook = `do $$ begin
+func closeHook(schema string) string {
+	return string(inSchema([]byte(`do $$ begin
 	if to_regprocedure('auth.token_claims(text, text)') is not null then
 		revoke execute on function auth.token_claims(text, text) from public;
 	end if;
-end $$`
+end $$`), schema))
+}
 
 // serviceGrants are what rowpass needs for its own state: what it keeps of tokens, and the functions that write profiles for it.
 // The seal key and the application's tables are none of its business.

@@ -37,6 +37,7 @@ type Config struct {
 	GatewayURL string       // the login of callers' statements, made here with the URL's password; empty: none is made
 	ServiceURL string       // the login of rowpass's own state, likewise; empty or the owner's: none is made
 	AuthOnly   bool         // leaves the set directory out, where tenants and users are kept elsewhere
+	AuthSchema string       // where rowpass's functions stand; empty: auth. Another, a plain name, wants AuthOnly: the directory names auth
 	Log        *slog.Logger // required
 }
 
@@ -52,12 +53,15 @@ type Step struct {
 // once one works and the others wait for it.
 func Up(ctx context.Context, c Config) ([]Step, error) {
 	var done []Step
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	err := locked(ctx, c, func(pool *pgxpool.Pool) error {
 		if err := prepare(ctx, pool, c); err != nil {
 			return err
 		}
 		for _, set := range c.sets() {
-			steps, err := run(ctx, pool, set, (*goose.Provider).Up)
+			steps, err := run(ctx, pool, c.source(set), set, (*goose.Provider).Up)
 			done = append(done, steps...)
 			if err != nil {
 				return fmt.Errorf("migrating %s up: %w", set, err)
@@ -81,8 +85,11 @@ func (c Config) sets() []string {
 func Down(ctx context.Context, c Config, all bool) ([]Step, error) {
 	var done []Step
 	err := locked(ctx, c, func(pool *pgxpool.Pool) error {
+		if err := refuseOtherSchema(ctx, pool, c); err != nil {
+			return err
+		}
 		for i := len(sets) - 1; i >= 0; i-- {
-			steps, err := run(ctx, pool, sets[i], func(p *goose.Provider, ctx context.Context) ([]*goose.MigrationResult, error) {
+			steps, err := run(ctx, pool, c.source(sets[i]), sets[i], func(p *goose.Provider, ctx context.Context) ([]*goose.MigrationResult, error) {
 				return down(ctx, p, all)
 			})
 			done = append(done, steps...)
@@ -159,11 +166,11 @@ func version(ctx context.Context, pool *pgxpool.Pool, set string) (v int64, err 
 }
 
 // run applies one of goose's operations to a set. No lock of goose's is asked for: locked holds a better one.
-func run(ctx context.Context, pool *pgxpool.Pool, set string,
+func run(ctx context.Context, pool *pgxpool.Pool, source fs.FS, set string,
 	operation func(*goose.Provider, context.Context) ([]*goose.MigrationResult, error)) ([]Step, error) {
 	db := stdlib.OpenDBFromPool(pool)
 	defer func() { _ = db.Close() }()
-	p, err := goose.NewProvider(goose.DialectPostgres, db, source(set),
+	p, err := goose.NewProvider(goose.DialectPostgres, db, source,
 		goose.WithTableName(versionTable(set)), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return nil, err
@@ -176,12 +183,16 @@ func run(ctx context.Context, pool *pgxpool.Pool, set string,
 	return steps, err
 }
 
-func source(set string) fs.FS {
+// source are the files of a set, with the schema that is wanted.
+func (c Config) source(set string) fs.FS {
 	sub, err := fs.Sub(files, set)
 	if err != nil {
 		panic(err) // a set that is not embedded cannot be named
 	}
-	return sub
+	if set == directory || c.schema() == authSchema {
+		return sub
+	}
+	return renamed{sub, c.schema()}
 }
 
 func versionTable(set string) string { return "rowpass." + set + "_version" }

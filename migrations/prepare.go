@@ -24,8 +24,10 @@ func prepare(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 	if server < minimumVersion {
 		return fmt.Errorf("the server is PostgreSQL %d; rowpass needs 15 or later", server/10000)
 	}
-	if err := refuseForeignAuth(ctx, pool); err != nil {
-		return err
+	for _, refuse := range []func(context.Context, *pgxpool.Pool, Config) error{refuseKeyword, refuseOtherSchema, refuseForeignAuth} {
+		if err := refuse(ctx, pool, c); err != nil {
+			return err
+		}
 	}
 	if err := refuseForeignProfiles(ctx, pool); err != nil || c.AuthOnly {
 		return err
@@ -47,33 +49,6 @@ func refuseForeignDirectory(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	return fmt.Errorf("%s: there already, and not rowpass's: set database.directory to false, which leaves rowpass's own tenants and users out, "+
 		"or use another database", taken)
-}
-
-// refuseForeignAuth stops at a schema auth that somebody else made: its functions have our functions' names.
-func refuseForeignAuth(ctx context.Context, pool *pgxpool.Pool) error {
-	const query = `
-		select case
-			when exists (select from pg_catalog.pg_depend d join pg_catalog.pg_extension e on e.oid = d.refobjid
-				where d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype = 'e' and e.extname = 'pg_session_jwt'
-				and (d.objid = n.oid or d.objid in (select oid from pg_catalog.pg_proc where pronamespace = n.oid)))
-				then 'the extension pg_session_jwt'
-			when to_regclass('auth.users') is not null then 'Supabase (it holds auth.users)'
-			else format('the role %I', pg_catalog.pg_get_userbyid(n.nspowner))
-		end
-		from pg_catalog.pg_namespace n
-		where n.nspname = 'auth' and to_regclass('rowpass.auth_version') is null
-			and (exists (select from pg_catalog.pg_proc where pronamespace = n.oid)
-				or exists (select from pg_catalog.pg_class where relnamespace = n.oid))`
-	var whose string
-	err := pool.QueryRow(ctx, query).Scan(&whose)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("looking for a foreign schema auth: %w", err)
-	}
-	return fmt.Errorf("schema auth is taken: it belongs to %s; rowpass needs that name for its own functions, "+
-		"so use another database, or remove that schema first", whose)
 }
 
 // refuseForeignProfiles stops at a users_sync that somebody else keeps, as Neon does: two that write it would undo each other.

@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -25,6 +26,9 @@ type Config struct {
 	// some 30 MB and, when it is first used, takes two seconds of a processor and 250 MB for that time, one after the other.
 	// The largest statements take it more than a second and 100 MB.
 	Parsers int
+	// AuthSchema is where rowpass's functions stand, which callers may call. Default auth; those of another schema auth are then
+	// somebody else's, and refused.
+	AuthSchema string
 }
 
 const (
@@ -77,7 +81,7 @@ func NewChecker(c Config) (*Checker, error) {
 		return nil, fmt.Errorf("making the cache of verdicts: %w", err)
 	}
 	return &Checker{
-		maxLength: c.MaxLength, parsers: newParsers(c.Parsers), names: readNames(), verdicts: verdicts, flights: map[question]*flight{},
+		maxLength: c.MaxLength, parsers: newParsers(c.Parsers), names: readNames(cmp.Or(c.AuthSchema, "auth")), verdicts: verdicts, flights: map[question]*flight{},
 	}, nil
 }
 

@@ -17,12 +17,21 @@ var attributesText string
 
 // names are the lists by which functions are judged.
 type names struct {
-	functions  map[string]bool // good: of pg_catalog by their names, of auth with the schema
+	schema     string          // of rowpass's functions
+	functions  map[string]bool // good: of pg_catalog by their names, rowpass's with the schema
 	attributes map[string]bool // bad behind a dot
 }
 
-func readNames() *names {
-	return &names{functions: lines(functionsText), attributes: lines(attributesText)}
+// readNames has the list's functions of schema auth stand in another one.
+func readNames(schema string) *names {
+	n := &names{schema: schema, functions: map[string]bool{}, attributes: lines(attributesText)}
+	for name := range lines(functionsText) {
+		if last, ours := strings.CutPrefix(name, "auth."); ours {
+			name = schema + "." + last
+		}
+		n.functions[name] = true
+	}
+	return n
 }
 
 // lines reads a list: one name a line, comments begin with #.
@@ -82,8 +91,8 @@ func (w *walk) functionRefusal(name string) *Refusal {
 	switch {
 	case runsText(last):
 		hint = "It runs text as SQL or changes settings, past every check."
-	case w.names.functions["auth."+last]:
-		hint = fmt.Sprintf("Write auth.%s.", last)
+	case w.names.functions[w.names.schema+"."+last]:
+		hint = fmt.Sprintf("Write %s.%s.", w.names.schema, last)
 	}
 	return refuse(codePrivilege, fmt.Sprintf("permission denied for function %s", clip(name)), hint)
 }

@@ -2,6 +2,7 @@ package statement_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rowpass/db/dbtest"
+	"rowpass/statement"
 )
 
 var update = flag.Bool("update", false, "write functions.txt and attributes.txt by the running server's catalogue")
@@ -176,5 +178,36 @@ func writeList(t *testing.T, file string, names map[string]bool) {
 	text.WriteString("\n" + strings.Join(sorted(names), "\n") + "\n")
 	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestOurFunctionsAreAllowedWhereTheyStand(t *testing.T) {
+	t.Parallel()
+	for _, line := range []struct {
+		schema, sql, hint string
+		allowed           bool
+	}{
+		{"", "select auth.uid()", "", true},
+		{"", "select rowpass_auth.uid()", "Write auth.uid.", false},
+		{"rowpass_auth", "select rowpass_auth.uid(), rowpass_auth.session()", "", true},
+		{"rowpass_auth", "select auth.uid()", "Write rowpass_auth.uid.", false},
+		{"rowpass_auth", "select auth.session() ->> 'sub'", "Write rowpass_auth.session.", false},
+		{"rowpass_auth", "select rowpass_auth.impersonate('{}')", "If callers may call it", false},
+		{"rowpass_auth", "with f as materialized (select set_config('request.jwt.claims', '{}', true)) select * from f", "It runs text as SQL or changes settings", false},
+	} {
+		t.Run(line.schema+" "+line.sql, func(t *testing.T) {
+			c, err := statement.NewChecker(statement.Config{AuthSchema: line.schema})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = c.Check(t.Context(), line.sql, nil)
+			var refusal *statement.Refusal
+			if errors.As(err, &refusal) == line.allowed {
+				t.Fatalf("it is answered with %v", err)
+			}
+			if refusal != nil && !strings.Contains(refusal.Hint, line.hint) {
+				t.Errorf("the hint is %q, want %q", refusal.Hint, line.hint)
+			}
+		})
 	}
 }

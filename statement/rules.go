@@ -41,7 +41,7 @@ func DefaultKinds() []Kind {
 type Rules struct {
 	// Kinds of statements. Empty: DefaultKinds.
 	Kinds []Kind
-	// Functions that may be called besides PostgreSQL's harmless ones and our auth.*: the owner's and extensions' own, by the
+	// Functions that may be called besides PostgreSQL's harmless ones and rowpass's own: the owner's and extensions' own, by the
 	// last part of the name as PostgreSQL keeps it (lower case, unless it was made with quotes), in whatever schema they are.
 	Functions []string
 }

@@ -100,7 +100,7 @@ func (c *candidate) showSubject() string   { return c.showFirst(c.provider.Subje
 func (c *candidate) showTenant() string {
 	found := c.showFirst(c.provider.Tenant)
 	if found == notThere && len(c.provider.Tenant) > 0 {
-		return notThere + ": auth.tenant() will be NULL"
+		return notThere + ": the tenant will be NULL"
 	}
 	return found
 }

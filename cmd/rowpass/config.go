@@ -101,6 +101,10 @@ type DatabaseConfig struct {
 	// Directory is whether rowpass brings tables tenants, users and todos of its own. Default true. Without it there is no
 	// /api/users and /api/tenants, no log-in and no token of ours for a user: tokens are providers', or programs' own.
 	Directory bool `mapstructure:"directory"`
+	// AuthSchema is where rowpass's functions stand, such as user_id(). Default auth. Another name, which needs no quotes in SQL, is
+	// for a database whose schema auth is somebody else's; the directory's tables name auth, so Directory has to be false then.
+	// It is chosen before the first migration: policies name it.
+	AuthSchema string `mapstructure:"auth_schema"`
 	// Unprotected names relations, schema.relation, that callers may touch though they have no row-level security.
 	// Default none. Every caller sees all rows of them.
 	Unprotected []string `mapstructure:"unprotected"`
@@ -196,6 +200,7 @@ func defaultConfig() Config {
 			StatementTimeout: 5 * time.Second,
 			MigrateOnStart:   true,
 			Directory:        true,
+			AuthSchema:       "auth",
 		},
 		Keys: KeysConfig{Store: "folder", JWKSMaxAge: 5 * time.Minute},
 		Issuer: IssuerConfig{

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -189,6 +190,23 @@ func (l *loader) checkTLS(tls TLSConfig) {
 	}
 }
 
+// schemaName is one that PostgreSQL takes without quotes, keywords aside, which migrate refuses.
+var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+
+// checkAuthSchema refuses names that are taken in every database, and one that the directory doesn't follow.
+func (l *loader) checkAuthSchema(db DatabaseConfig) {
+	const key = "database.auth_schema"
+	name := db.AuthSchema
+	switch {
+	case !schemaName.MatchString(name) || strings.HasPrefix(name, "pg_"):
+		l.refuse(key, "%q: a schema's name of lower-case letters, digits and _ is needed, such as rowpass_auth, not beginning with pg_", name)
+	case slices.Contains([]string{"public", "rowpass", "neon_identity", "information_schema"}, name):
+		l.refuse(key, "%q: that schema is there for something else; name one of its own, such as rowpass_auth", name)
+	case name != "auth" && db.Directory:
+		l.refuse(key, "the tables of the directory name schema auth: set database.directory: false beside it, or leave it out")
+	}
+}
+
 var relation = regexp.MustCompile(`^[^.\s][^.]*\.[^.\s][^.]*$`)
 
 func (l *loader) checkDatabase(db DatabaseConfig) {
@@ -197,6 +215,7 @@ func (l *loader) checkDatabase(db DatabaseConfig) {
 			l.refuse("database.unprotected", "%q: schema.relation is needed, such as public.countries", name)
 		}
 	}
+	l.checkAuthSchema(db)
 	l.checkLogins(db)
 }
 

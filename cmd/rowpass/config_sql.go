@@ -17,7 +17,7 @@ type SQLConfig struct {
 	// Default all but explain, whose estimates count other tenants' rows.
 	Statements []string `mapstructure:"statements"`
 	// Functions are those of the owner and of extensions that callers may call, by their last name. Default none:
-	// PostgreSQL's own harmless ones and auth.* are always allowed. Whatever such a function does, callers do.
+	// PostgreSQL's own harmless ones and rowpass's are always allowed. Whatever such a function does, callers do.
 	Functions []string `mapstructure:"functions"`
 	// Timeout ends a request, however many statements it has. Default 10s.
 	Timeout time.Duration `mapstructure:"timeout" allow:"1ms..1h"`

@@ -209,7 +209,7 @@ func openDB(ctx context.Context, c Config, l logins, log *slog.Logger) (*db.DB, 
 	return db.Open(ctx, db.Config{
 		GatewayURL: l.gateway, OwnerURL: l.owner, SealKey: key,
 		MaxConns: c.maxConns(runtime.GOMAXPROCS(0)), QueryExecMode: c.Database.QueryExecMode,
-		StatementTimeout: c.Database.StatementTimeout, Log: log,
+		StatementTimeout: c.Database.StatementTimeout, AuthSchema: c.Database.AuthSchema, Log: log,
 	})
 }
 

@@ -31,7 +31,7 @@ serve verifies it. It works as the owner, in a transaction that is rolled back, 
 			if err != nil {
 				return err
 			}
-			found, err := p.explainTable(cmd.Context(), raw, table, row)
+			found, schema, err := p.explainTable(cmd.Context(), raw, table, row)
 			if err != nil {
 				return err
 			}
@@ -41,7 +41,7 @@ serve verifies it. It works as the owner, in a transaction that is rolled back, 
 				e.SetEscapeHTML(false)
 				return e.Encode(found)
 			}
-			writeExplanation(p.stdout, p.ink(), found)
+			writeExplanation(p.stdout, p.ink(), schema, found)
 			return nil
 		},
 	}
@@ -53,27 +53,30 @@ serve verifies it. It works as the owner, in a transaction that is rolled back, 
 	return c
 }
 
-// explainTable verifies the token and explains the table to whoever it is about.
-func (p *program) explainTable(ctx context.Context, raw, table, row string) (found doctor.Explanation, err error) {
+// explainTable verifies the token and explains the table to whoever it is about, by functions of the schema.
+func (p *program) explainTable(ctx context.Context, raw, table, row string) (found doctor.Explanation, schema string, err error) {
 	c, err := p.config()
 	if err != nil {
-		return found, err
+		return found, "", err
 	}
+	schema = c.Database.AuthSchema
 	claims, err := p.verify(ctx, c, raw)
 	if err != nil {
-		return found, err
+		return found, schema, err
 	}
 	err = p.asOwner(ctx, "explain", func(ownerURL string) error {
-		found, err = doctor.Explain(ctx, doctor.ExplainConfig{OwnerURL: ownerURL, Role: claims.Role, Claims: claims.JSON, Table: table, Row: row})
+		found, err = doctor.Explain(ctx, doctor.ExplainConfig{
+			OwnerURL: ownerURL, Role: claims.Role, Claims: claims.JSON, Table: table, Row: row, AuthSchema: schema,
+		})
 		return err
 	})
 	switch {
 	case errors.Is(err, doctor.ErrNoTable):
-		return found, fmt.Errorf("%w; --table wants a table, or schema.table where it is not in schema public", err)
+		return found, schema, fmt.Errorf("%w; --table wants a table, or schema.table where it is not in schema public", err)
 	case errors.Is(err, doctor.ErrRow):
-		return found, fmt.Errorf("%w; --row wants the value of the primary key", err)
+		return found, schema, fmt.Errorf("%w; --row wants the value of the primary key", err)
 	}
-	return found, err
+	return found, schema, err
 }
 
 // verify is what serve says of a token. Revocations count where the database can be reached.

@@ -10,16 +10,16 @@ import (
 	"rowpass/doctor"
 )
 
-// writeExplanation writes the answer, and below it what it rests on.
-func writeExplanation(to io.Writer, i ink, e doctor.Explanation) {
+// writeExplanation writes the answer, and below it what it rests on. The schema is that of rowpass's functions.
+func writeExplanation(to io.Writer, i ink, schema string, e doctor.Explanation) {
 	fmt.Fprintf(to, "%s\n\n", i.bold(printable(e.Answer)))
 	l := newListing(to, i)
 	l.row("table", printable(e.Table)+", a "+e.Kind+map[bool]string{true: " with row-level security"}[e.RLS])
 	l.row("role", e.Role)
-	l.row("auth.user_id()", orNull(e.Identity.UserID))
-	l.row("auth.uid()", orNull(e.Identity.UID))
-	l.row("auth.tenant()", orNull(e.Identity.Tenant))
-	l.row("auth.tenant_id()", orNull(e.Identity.TenantID))
+	l.row(schema+".user_id()", orNull(e.Identity.UserID))
+	l.row(schema+".uid()", orNull(e.Identity.UID))
+	l.row(schema+".tenant()", orNull(e.Identity.Tenant))
+	l.row(schema+".tenant_id()", orNull(e.Identity.TenantID))
 	l.row("claims", printable(compact(e.Claims)))
 	l.row("grants", grantsText(e.Grants))
 	l.row("rows seen", countText(e.Counts.Seen))

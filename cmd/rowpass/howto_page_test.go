@@ -5,8 +5,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"rowpass/db/dbtest"
 )
@@ -176,46 +179,23 @@ func TestFromNeonPage(t *testing.T) {
 	h.expect(p.api, mine, "select name from neon_auth.users_sync", `[{"name":"Ada"}]`)
 }
 
-// supabase is a database as Supabase keeps it, as far as a dump of schema public sees it.
-var supabase = []string{
-	"create schema auth",
-	"create table auth.users (id uuid primary key)",
-	"create function auth.uid() returns uuid language sql stable as $$select (current_setting('request.jwt.claims', true)::jsonb ->> 'sub')::uuid$$",
-	"create table public.profiles (id uuid primary key references auth.users (id) on delete cascade, username text)",
-	"create table public.notes (id uuid primary key default gen_random_uuid(), profile uuid not null references public.profiles, note text)",
-	"create index on public.notes (profile)",
-	"alter table public.profiles enable row level security",
-	"alter table public.notes enable row level security",
-	"create policy own on public.profiles for select to authenticated using (auth.uid() = id)",
-	"create policy own on public.notes for select to authenticated using (auth.uid() = profile)",
-	"create policy everybody on public.notes for select to anon using (note = 'for all')",
-	"insert into auth.users values ('c0000000-0000-4000-8000-000000000001'), ('c0000000-0000-4000-8000-000000000002')",
-	"insert into public.profiles select id, 'user ' || right(id::text, 1) from auth.users",
-	"insert into public.notes (profile, note) select id, 'of ' || right(id::text, 1) from auth.users",
-}
-
 func TestFromSupabasePage(t *testing.T) {
 	t.Parallel()
-	old := dbtest.NewEmpty(t)
+	old := likeSupabase(t)
 	h := startHowTo(t, "from-supabase.md", "OLD="+old.OwnerURL)
 	h.needPrograms("psql", "pg_dump", "sed")
 	idp := h.provider("https://abcdefghijklmnopqrst.supabase.co", "/auth/v1/.well-known/jwks.json", "supabase")
 	there := h.environ
-	var roles string
-	for _, b := range h.left {
-		if b.kind == "sql" && roles == "" {
-			roles = b.text
-		}
-	}
-	dbtest.Exec(t, h.database.SuperuserURL, roles)
-	dbtest.Exec(t, old.OwnerURL, supabase...)
-	h.environ = append(append(there, external(old)...), "ROWPASS_CONFIG=") // there is none yet
-	h.types()                                                              // migrate stops
+	h.environ = append(slices.Clone(there), append(external(old), "ROWPASS_CONFIG=", "SUPERUSER="+old.SuperuserURL)...) // there is none yet
+	h.types()                                                                                                           // migrate stops
+	h.inPlace(old)
 	h.environ = there
 	h.configures()
-	h.next("sql") // the roles
-	h.types()     // the copy
-	h.types()     // what is slow
+	if roles := h.next("sql"); !strings.Contains(supabaseRoles, "'anon', 'service_role'") || strings.Count(roles, "create role") != 2 {
+		t.Errorf("the roles are others: %s", roles)
+	}
+	h.types() // the copy
+	h.types() // what is slow
 	dbtest.Exec(t, h.database.OwnerURL, h.next("sql"), h.next("sql"),
 		"create policy by_role on public.profiles for update to authenticated using (id = (select auth.uid()) and (select auth.role()) = 'authenticated')")
 	h.ends()
@@ -227,6 +207,28 @@ func TestFromSupabasePage(t *testing.T) {
 	h.expect(p.api, mine, "select note, username from notes join profiles on profiles.id = profile", `[{"note":"of 1","username":"user 1"}]`)
 	h.expect(p.api, mine, "update profiles set username = 'me' returning username", `[{"username":"me"}]`)
 	h.expect(p.api, mine, "select * from people", `[]`)
+}
+
+// inPlace follows the page to rowpass beside Supabase's schema, and back.
+func (h *howTo) inPlace(old dbtest.Database) {
+	h.t.Helper()
+	before := catalogue(h.t, old)
+	h.environ = append(h.environ, "ROWPASS_CONFIG="+filepath.Join(h.dir, "config.yaml"))
+	h.configures()
+	h.types() // migrate, and what is wrong
+	h.types() // mended
+	policies := strings.Join(catalogue(h.t, old), "\n")
+	if !strings.Contains(policies, "policy own todos") || strings.Contains(policies, " auth.uid() = ") || strings.Contains(policies, " auth.uid() AS") {
+		h.t.Errorf("policies still ask Supabase's function:\n%s", policies)
+	}
+	h.types() // back again
+	dbtest.Exec(h.t, old.OwnerURL, strings.Split(strings.TrimSpace(h.next("sql")), "\n")...)
+	if diff := cmp.Diff(before, catalogue(h.t, old)); diff != "" {
+		h.t.Errorf("back again, it is another one: %s", diff)
+	}
+	if err := os.Remove(filepath.Join(h.dir, "mend.sql")); err != nil { // whoever takes the other way has none yet
+		h.t.Fatal(err)
+	}
 }
 
 func TestExistingSchemaPage(t *testing.T) {
@@ -245,7 +247,24 @@ func TestExistingSchemaPage(t *testing.T) {
 	p := serve(t, h.environ)
 	h.translate = strings.NewReplacer("localhost:8080", p.api)
 	h.types() // what a caller sees
+	there := h.environ
+	taken := likeSupabase(t)
+	h.environ = append(slices.Clone(there), append(external(taken), "ROWPASS_CONFIG=")...)
+	h.types() // migrate stops
+	h.environ = append(h.environ, "ROWPASS_CONFIG="+filepath.Join(h.dir, "config.yaml"))
+	settings, err := os.ReadFile(filepath.Join(h.dir, "config.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.configures()
+	h.types() // migrate
+	runs(t, taken.OwnerURL, h.next("sql"))
+	if e := rowpass(t, h.environ, "doctor"); strings.Contains(e.stdout, "public.drafts policy") || !strings.Contains(e.stdout, "policy-trusts-setting  public.todos policy own") {
+		t.Errorf("doctor says %s%s", e.stdout, e.stderr)
+	}
 	h.ends()
+	h.environ = there
+	write(t, filepath.Join(h.dir, "config.yaml"), string(settings), 0o600)
 	for _, path := range []string{"/api/users", "/api/tenants"} {
 		if status, body := getText(t, p.api, path); status != 404 {
 			t.Errorf("%s: %d %s", path, status, body)

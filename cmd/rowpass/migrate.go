@@ -83,7 +83,10 @@ func (p *program) migrate(ctx context.Context, on onLogins, operation func(migra
 }
 
 func migrationsConfig(c Config, l logins, log *slog.Logger) migrations.Config {
-	return migrations.Config{OwnerURL: l.owner, GatewayURL: l.gateway, ServiceURL: l.service, AuthOnly: !c.Database.Directory, Log: log}
+	return migrations.Config{
+		OwnerURL: l.owner, GatewayURL: l.gateway, ServiceURL: l.service, AuthOnly: !c.Database.Directory,
+		AuthSchema: c.Database.AuthSchema, Log: log,
+	}
 }
 
 func (p *program) migrationStatus(ctx context.Context) error {

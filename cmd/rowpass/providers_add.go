@@ -53,7 +53,7 @@ func (p *program) addProvider(ctx context.Context, n newProvider) error {
 	}
 	r, said := n.confirmed(ctx, r)
 	name := cmp.Or(n.name, r.Preset.ID)
-	for _, line := range slices.Concat(said, meaning(r, name), n.nameless(name), p.taken(name)) {
+	for _, line := range slices.Concat(said, meaning(r, name, p.authSchema()), n.nameless(name), p.taken(name)) {
 		fmt.Fprintln(p.stderr, printable(line))
 	}
 	fmt.Fprintln(p.stderr, "Put this into config.yaml in place of `providers: []`. If there is a list already, only the lines from `- name` on, at its end:")
@@ -150,13 +150,13 @@ func discovering(r keys.Recognised) []string {
 }
 
 // meaning says what the block makes of tokens, what is missing in it, and what is worth a look.
-func meaning(r keys.Recognised, name string) []string {
+func meaning(r keys.Recognised, name, schema string) []string {
 	tenant := "NULL: no claim is known that users cannot change; tenant_claim names one"
 	if paths := pathsOr(nil, r.Preset.TenantClaims); len(paths) > 0 {
 		tenant = "the claim " + strings.Join(pathTexts(paths), ", else ")
 	}
 	all := []string{
-		fmt.Sprintf("auth.user_id() will be %s|<%s>, auth.tenant() %s.", name, strings.Join(pathTexts(pathsOr(nil, r.Preset.SubjectClaims)), ", else "), tenant),
+		fmt.Sprintf("%s.user_id() will be %s|<%s>, %[1]s.tenant() %[4]s.", schema, name, strings.Join(pathTexts(pathsOr(nil, r.Preset.SubjectClaims)), ", else "), tenant),
 		"Note: " + r.Preset.Notes,
 	}
 	for _, missing := range r.Missing {
@@ -166,6 +166,15 @@ func meaning(r keys.Recognised, name string) []string {
 		all = append(all, "Look at "+hint)
 	}
 	return all
+}
+
+// authSchema is where rowpass's functions stand, by the configuration or, where it can't be read, by default.
+func (p *program) authSchema() string {
+	c, err := p.config()
+	if err != nil {
+		c = defaultConfig()
+	}
+	return c.Database.AuthSchema
 }
 
 // taken warns of a name that the configuration has already, where there is one that can be read.

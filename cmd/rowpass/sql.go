@@ -23,7 +23,7 @@ func openSQL(ctx context.Context, c Config, l logins, d *db.DB) (*api.SQLConfig,
 	if err != nil {
 		return nil, err
 	}
-	checker, err := statement.NewChecker(statement.Config{CacheSize: verdicts})
+	checker, err := statement.NewChecker(statement.Config{CacheSize: verdicts, AuthSchema: c.Database.AuthSchema})
 	if err != nil {
 		return nil, err
 	}

@@ -117,16 +117,16 @@ func (p *program) explain(ctx context.Context, c Config, providers askedProvider
 			return fmt.Errorf("the token is refused: %s", v.Reason)
 		}
 	}
-	_, err = fmt.Fprintf(p.stdout, "The token is taken: user %s, tenant %s, role %s%s\n", printable(claims.Subject), orNone(claims.Tenant), claims.Role, noTenantID(claims.Tenant))
+	_, err = fmt.Fprintf(p.stdout, "The token is taken: user %s, tenant %s, role %s%s\n", printable(claims.Subject), orNone(claims.Tenant), claims.Role, c.noTenantID(claims.Tenant))
 	return err
 }
 
-// noTenantID warns of a tenant that policies by auth.tenant_id() don't see.
-func noTenantID(tenant string) string {
+// noTenantID warns of a tenant that policies by tenant_id() don't see.
+func (c Config) noTenantID(tenant string) string {
 	if tenant == "" || uuidText.MatchString(strings.ToLower(tenant)) {
 		return ""
 	}
-	return "; auth.tenant_id() is NULL: no UUID"
+	return "; " + c.Database.AuthSchema + ".tenant_id() is NULL: no UUID"
 }
 
 func orNone(tenant string) string {

@@ -1,0 +1,145 @@
+package migrations
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// authSchema is how the files name the schema of rowpass's functions, and its name where none is given.
+const authSchema = "auth"
+
+// schema is where rowpass's functions stand.
+func (c Config) schema() string {
+	if c.AuthSchema == "" {
+		return authSchema
+	}
+	return c.AuthSchema
+}
+
+// check refuses what the directory cannot follow.
+func (c Config) check() error {
+	if c.schema() != authSchema && !c.AuthOnly {
+		return errors.New("database.auth_schema: the directory's tables name schema auth; set database.directory to false, or leave database.auth_schema out")
+	}
+	return nil
+}
+
+// inAuth is the identifier auth where it is a schema: before a dot, or named as one. authenticated, auth_version and request.jwt.claims
+// aren't it.
+var inAuth = regexp.MustCompile(`\bauth\.|\bschema (?:if not exists )?auth\b`)
+
+// inSchema writes a file of the set "auth" for another schema. Whoever gives the name sees to it that it needs no quotes.
+func inSchema(sql []byte, name string) []byte {
+	return inAuth.ReplaceAllFunc(sql, func(found []byte) []byte { return bytes.Replace(found, []byte(authSchema), []byte(name), 1) })
+}
+
+// renamed are the files of the set "auth" with another schema in them.
+type renamed struct {
+	fs.FS
+	schema string
+}
+
+func (r renamed) Open(name string) (fs.File, error) {
+	f, err := r.FS.Open(name)
+	if err != nil || path.Ext(name) != ".sql" {
+		return f, err
+	}
+	defer func() { _ = f.Close() }()
+	sql, err := fs.ReadFile(r.FS, name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	text := inSchema(sql, r.schema)
+	return &renamedFile{bytes.NewReader(text), renamedInfo{info, int64(len(text))}}, nil
+}
+
+type renamedFile struct {
+	*bytes.Reader
+	info renamedInfo
+}
+
+func (f *renamedFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *renamedFile) Close() error               { return nil }
+
+type renamedInfo struct {
+	fs.FileInfo
+	size int64
+}
+
+func (i renamedInfo) Size() int64 { return i.size }
+
+// refuseOtherSchema stops where rowpass's functions stand in another schema than the one that is asked for: a second set of them would
+// leave policies with the first. The catalogue says where: session() is the one function that reads the seal's keys.
+func refuseOtherSchema(ctx context.Context, pool *pgxpool.Pool, c Config) error {
+	const query = `
+		select nspname::text from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = pronamespace
+		where proname = 'session' and pronargs = 0 and prosecdef and prosrc like '%rowpass.seal\_keys%'
+			and proowner = (select relowner from pg_catalog.pg_class where oid = to_regclass('rowpass.seal_keys'))
+		order by nspname = $1 desc limit 1`
+	var stands string
+	err := pool.QueryRow(ctx, query, c.schema()).Scan(&stands)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("looking for rowpass's functions: %w", err)
+	}
+	if stands == "" || stands == c.schema() {
+		return nil
+	}
+	return fmt.Errorf("rowpass's functions stand in schema %s of this database, and database.auth_schema says %s: set it to %[1]s; "+
+		"to move them, take rowpass back first (rowpass migrate down --all --yes), with its policies and state", stands, c.schema())
+}
+
+// refuseKeyword stops at a name that PostgreSQL reads only in quotes.
+func refuseKeyword(ctx context.Context, pool *pgxpool.Pool, c Config) error {
+	var plain bool
+	if err := pool.QueryRow(ctx, "select pg_catalog.quote_ident($1) = $1", c.schema()).Scan(&plain); err != nil {
+		return fmt.Errorf("asking whether database.auth_schema needs quotes: %w", err)
+	}
+	if !plain {
+		return fmt.Errorf("database.auth_schema: %q is a word of SQL's, or needs quotes; take another, such as rowpass_auth", c.schema())
+	}
+	return nil
+}
+
+// refuseForeignAuth stops at a schema that somebody else made: what stands in it has our functions' names, or may get them.
+func refuseForeignAuth(ctx context.Context, pool *pgxpool.Pool, c Config) error {
+	const query = `
+		select case
+			when exists (select from pg_catalog.pg_depend d join pg_catalog.pg_extension e on e.oid = d.refobjid
+				where d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype = 'e' and e.extname = 'pg_session_jwt'
+				and (d.objid = n.oid or d.objid in (select oid from pg_catalog.pg_proc where pronamespace = n.oid)))
+				then 'the extension pg_session_jwt'
+			when to_regclass('auth.users') is not null and nspname = 'auth' then 'Supabase (it holds auth.users)'
+			else format('the role %I', pg_catalog.pg_get_userbyid(n.nspowner))
+		end
+		from pg_catalog.pg_namespace n
+		where n.nspname = $1
+			and not exists (select from pg_catalog.pg_proc where pronamespace = n.oid and proname = 'session' and prosecdef and prosrc like '%rowpass.seal\_keys%')
+			and (exists (select from pg_catalog.pg_proc where pronamespace = n.oid)
+				or exists (select from pg_catalog.pg_class where relnamespace = n.oid)
+				or exists (select from pg_catalog.pg_type where typnamespace = n.oid))`
+	var whose string
+	err := pool.QueryRow(ctx, query, c.schema()).Scan(&whose)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for a foreign schema %s: %w", c.schema(), err)
+	}
+	if c.schema() != authSchema {
+		return fmt.Errorf("schema %s is taken: it belongs to %s; name another one in database.auth_schema", c.schema(), whose)
+	}
+	return fmt.Errorf("schema auth is taken: it belongs to %s; to have rowpass's functions beside it, set database.auth_schema to rowpass_auth "+
+		"and database.directory to false, or use another database", whose)
+}
