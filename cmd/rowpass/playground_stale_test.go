@@ -136,6 +136,18 @@ func playChanges(t *testing.T, b *browser) {
 		t.Errorf("the line for others is %s", curl)
 	}
 	b.pick("b", "Gil of Globex")
+
+	release = b.holdFetch("sql", false)
+	b.asks(people, "")
+	b.until("answers are waited for", `window.held === 2`)
+	evaluated[bool](b, `document.querySelector('#query').value = '', true`)
+	b.pick("b", "Mia of Globex")
+	release()
+	b.settles()
+	if said := b.text("#summary") + b.text(".caller-b .answer"); said != "" || !strings.Contains(b.text(".caller-a .answer"), "Ada of Acme") {
+		t.Errorf("after an answer that came too late, the page says %q, and to Ada %q", said, b.text(".caller-a .answer"))
+	}
+	b.pick("b", "Gil of Globex")
 	b.asks(people, bothPeople)
 }
 

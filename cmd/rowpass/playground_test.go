@@ -121,7 +121,6 @@ func (b *browser) pick(caller, user string) {
 	if !evaluated[bool](b, `(() => {
 		const select = document.querySelector('.caller-`+caller+` select');
 		const option = [...select.options].find((o) => o.text.startsWith(`+quoteJS(user)+`));
-		document.querySelector('#summary').textContent = '';
 		select.value = option.value;
 		return select.dispatchEvent(new Event('change'));
 	})()`) {
