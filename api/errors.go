@@ -1,13 +1,11 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -202,26 +200,4 @@ func fromEcho(err error, r *http.Request) error {
 		return fmt.Errorf("%w: %w", errGone, err)
 	}
 	return err
-}
-
-// errorList and errorHelp are what a problem's "type" leads to.
-func (a *api) errorList(c echo.Context) error {
-	var b strings.Builder
-	all := append(slices.Clone(problems), internal)
-	slices.SortStableFunc(all, func(x, y problem) int { return cmp.Or(x.status-y.status, strings.Compare(x.code, y.code)) })
-	for _, p := range all {
-		if p.help != "" {
-			fmt.Fprintf(&b, "%d  %-22s %s\n", p.status, p.code, p.title)
-		}
-	}
-	return c.String(http.StatusOK, b.String())
-}
-
-func (a *api) errorHelp(c echo.Context) error {
-	for _, p := range append(problems, internal) {
-		if p.code == c.Param("code") && p.help != "" {
-			return c.String(http.StatusOK, fmt.Sprintf("%s (%d)\n\n%s.\n%s\n", p.code, p.status, p.title, p.help))
-		}
-	}
-	return errNoRoute
 }

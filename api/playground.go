@@ -81,12 +81,7 @@ func (a *api) introduction(c echo.Context) error {
 	h := c.Response().Header()
 	h.Set("Vary", "Accept")
 	if !accepts(c.Request(), "text/html") {
-		return c.String(http.StatusOK, fmt.Sprintf(`rowpass: bearer tokens in, your rows and no others out.
-
-%[1]s/openapi.yaml   everything that is served here
-%[1]s/errors         what the errors mean
-%[1]s/.well-known/oauth-authorization-server   the issuer
-`, a.PublicURL))
+		return c.String(http.StatusOK, a.introductionText())
 	}
 	name := "introduction.html"
 	if a.Demo {
@@ -96,6 +91,26 @@ func (a *api) introduction(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the page: %w", err)
 	}
+	return respondPage(c, page)
+}
+
+// introductionText says the same to a terminal, and on a demo how a token is got: the page does that for its reader.
+func (a *api) introductionText() string {
+	text := fmt.Sprintf(`rowpass: bearer tokens in, your rows and no others out.
+
+%[1]s/openapi.yaml   everything that is served here
+%[1]s/errors         what the errors mean
+%[1]s/.well-known/oauth-authorization-server   the issuer
+`, a.PublicURL)
+	if a.Demo {
+		text += a.PublicURL + tokenPath + "?user=…   a token for any user, named by id or e-mail address: this is a demo\n"
+	}
+	return text
+}
+
+// respondPage answers with HTML under pagePolicy.
+func respondPage(c echo.Context, page []byte) error {
+	h := c.Response().Header()
 	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-cache")

@@ -42,6 +42,7 @@ func TestTheFirstPageIsForWhoeverAsks(t *testing.T) {
 		"a browser at a demo":       {false, html["Accept"], "text/html; charset=UTF-8", "playground/page.js"},
 		"a browser elsewhere":       {true, html["Accept"], "text/html; charset=UTF-8", "no others out"},
 		"curl at a demo":            {false, "*/*", "text/plain; charset=UTF-8", issuer + "/openapi.yaml"},
+		"curl that wants a token":   {false, "*/*", "text/plain; charset=UTF-8", "\n" + issuer + "/api/token?user=…   a token for any user"},
 		"curl elsewhere":            {true, "", "text/plain; charset=UTF-8", issuer + "/errors"},
 		"one that refuses HTML":     {false, "text/html;q=0, text/plain", "text/plain; charset=UTF-8", issuer + "/errors"},
 		"one that names it as well": {false, "application/json, text/html", "text/html; charset=UTF-8", "playground/page.js"},
@@ -53,8 +54,8 @@ func TestTheFirstPageIsForWhoeverAsks(t *testing.T) {
 			if kind := a.header.Get("Content-Type"); kind != tt.kind || a.header.Get("Vary") != "Accept" {
 				t.Errorf("content type %q, Vary %q", kind, a.header.Get("Vary"))
 			}
-			if tt.plain && strings.Contains(a.body, "playground") {
-				t.Errorf("a server without demo has a playground:\n%s", a.body)
+			if tt.plain && (strings.Contains(a.body, "playground") || strings.Contains(a.body, "/api/token")) {
+				t.Errorf("a server without demo has a playground, or tokens for anybody:\n%s", a.body)
 			}
 		})
 	}

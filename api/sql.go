@@ -195,6 +195,7 @@ func (e *sqlError) Error() string {
 type sqlRequestError struct {
 	code    string // SQLSTATE; mostly empty
 	message string
+	hint    string // what to send instead; mostly empty
 }
 
 func (e *sqlRequestError) Error() string { return e.message }

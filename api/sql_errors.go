@@ -69,7 +69,7 @@ func sqlProblem(err error) (int, wireError) {
 			Message: disallowed.Message, Code: &disallowed.Code, Hint: present(disallowed.Hint), Position: number(disallowed.Position), Severity: present("ERROR"),
 		}
 	case errors.As(err, &bad):
-		return http.StatusBadRequest, wireError{Message: bad.message, Code: present(bad.code)}
+		return http.StatusBadRequest, wireError{Message: bad.message, Code: present(bad.code), Hint: present(bad.hint)}
 	case errors.Is(err, errTooLarge):
 		return http.StatusRequestEntityTooLarge, wireError{Message: behind(err, errTooLarge)}
 	case errors.Is(err, errResponseSize), errors.Is(err, db.ErrMessageSize):

@@ -27,7 +27,10 @@ type sqlTarget struct{ role string }
 // that no parser of URLs likes is none of our business.
 func parseTarget(headers []string, database string) (sqlTarget, error) {
 	if len(headers) != 1 || headers[0] == "" {
-		return sqlTarget{}, badSQLRequest("invalid header: neon-connection-string")
+		return sqlTarget{}, &sqlRequestError{
+			message: "invalid header: neon-connection-string", // Neon's own words
+			hint:    "Send the header once, such as Neon-Connection-String: postgresql://authenticated@localhost/" + url.PathEscape(database) + "; its user is the role.",
+		}
 	}
 	scheme, rest, _ := strings.Cut(headers[0], "://")
 	if scheme != "postgres" && scheme != "postgresql" {

@@ -249,6 +249,7 @@ func TestSQLRefusesWhatItCannotRun(t *testing.T) {
 		{"bytes that are no UTF-8", "{\"query\":\"select '\xff'\"}", nil, `it is not UTF-8`},
 		{"an isolation level of no kind", one, []string{"Neon-Batch-Isolation-Level", "serializable"}, `invalid isolation level`},
 		{"no connection string", one, connection(""), `invalid header: neon-connection-string`},
+		{"no connection string, and what to send", one, connection(""), `"hint":"Send the header once, such as Neon-Connection-String: postgresql://authenticated@localhost/` + s.database.Name + `; its user is the role."`},
 		{"another scheme", one, connection("mysql://authenticated@h/" + s.database.Name), `incorrect scheme`},
 		{"no user", one, connection("postgresql://db.example/" + s.database.Name), `missing username`},
 		{"another role", one, connection("postgresql://rowpass_owner@h/" + s.database.Name), `is not offered to this token`},

@@ -34,15 +34,19 @@ function table(fields, rows, label) {
   return rows.length > most ? el('div', {}, wide, el('p', { class: 'muted more' }, `and ${rows.length - most} more`)) : wide;
 }
 
+// longest is how many characters of a value are drawn: beyond, it hides the rows below it.
+const longest = 1000;
+
 function cell(value) {
   if (value === null) return el('td', { class: 'null' }, 'null');
-  if (typeof value === 'object') return el('td', { class: 'mono' }, JSON.stringify(value));
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
   const kind = typeof value !== 'string' ? 'mono' : /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(value) ? 'mono id' : '';
-  return el('td', { class: kind }, String(value));
+  const rest = text.length > longest ? el('span', { class: 'muted' }, ` … and ${count(text.length - longest, 'more character')}`) : null;
+  return el('td', { class: kind }, el('div', { class: 'value' }, text.slice(0, longest), rest));
 }
 
-/** explained is why a caller sees which rows: the policies that decided on a command, the plan, and a question about one row. */
-export function explained(found, command, askRow) {
+/** explained is why a caller sees which rows: the policies that decided on a command, the plan, and a question about one row, which may have failed. */
+export function explained(found, command, askRow, { row, failed } = {}) {
   const [decided, others] = split(found.policies ?? [], command);
   return [
     el('h3', {}, 'Why'),
@@ -52,7 +56,7 @@ export function explained(found, command, askRow) {
     ...(found.typos ?? []).map(typo),
     others.length ? el('details', {}, el('summary', {}, count(others.length, 'other policy').replace('policys', 'policies')), ...others.map((p) => policy(p, found.row))) : null,
     found.plan?.length ? el('details', {}, el('summary', {}, 'Plan'), block('The plan of reading the table', found.plan.join('\n'))) : null,
-    rowQuestion(found, askRow),
+    rowQuestion(row ?? found.row?.key ?? '', failed?.message ?? seen(found.row), askRow),
   ].filter(Boolean);
 }
 
@@ -86,15 +90,18 @@ const typo = ({ policy, claim, meant }) =>
 
 let questions = 0;
 
-function rowQuestion(found, askRow) {
+function rowQuestion(row, verdict, askRow) {
   const id = `row-${(questions += 1)}`;
   const input = el('input', { id, type: 'text', autocomplete: 'off', spellcheck: 'false', placeholder: 'its primary key' });
-  input.value = found.row?.key ?? '';
+  input.value = row;
   const ask = () => askRow(input.value.trim());
   input.addEventListener('keydown', (event) => event.key === 'Enter' && ask());
-  const verdict = found.row ? el('p', { class: 'muted' }, seen(found.row)) : null;
-  return el('details', { class: 'question', open: Boolean(found.row) }, el('summary', {}, 'Ask about a row'),
-    el('div', { class: 'ask-row' }, el('label', { for: id }, 'Row'), input, el('button', { type: 'button', onclick: ask }, 'Ask')), verdict);
+  return el('details', { class: 'question', open: Boolean(verdict) }, el('summary', {}, 'Ask about a row'),
+    el('div', { class: 'ask-row' }, el('label', { for: id }, 'Row'), input, el('button', { type: 'button', onclick: ask }, 'Ask')), verdict ? el('p', { class: 'muted' }, verdict) : null);
 }
 
-const seen = ({ exists, seen }) => (seen ? 'It is there, and this caller sees it.' : exists ? 'It is there, and this caller does not see it.' : 'There is no such row, for anybody.');
+function seen(row) {
+  if (!row) return '';
+  if (!row.exists) return `There is no row ${row.key}, for anybody.`;
+  return `Row ${row.key} is there, and this caller ${row.seen ? 'sees it' : 'does not see it'}.`;
+}

@@ -10,6 +10,7 @@ export class Caller {
     this.users = users;
     this.explains = explains;
     this.turn = 0; // counts what was asked: an answer that comes late is not shown
+    this.asked = 0; // counts the explanations likewise
     this.root = one('#caller').content.cloneNode(true).firstElementChild;
     this.root.classList.add(`caller-${letter.toLowerCase()}`);
     one('.mark', this.root).textContent = letter;
@@ -37,12 +38,30 @@ export class Caller {
     one('.role', this.root).textContent = `${this.user.email} · ${this.user.tenant}`;
   }
 
+  /** become is somebody else: nothing that was another's stays under the new name. */
+  become() {
+    this.turn += 1;
+    this.asked += 1;
+    this.forget('');
+    one('.kid', this.root).hidden = true;
+    for (const selector of ['.answer', '.why', '.decoded']) show(one(selector, this.root), []);
+    this.show();
+  }
+
+  /** forget drops the token, so that the next run fetches another. */
+  forget(why) {
+    this.raw = this.of = this.claims = undefined;
+    one('.left', this.root).textContent = why;
+    one('progress', this.root).value = 0;
+  }
+
   /** token is a good one, fetched where there is none or it is about to end. */
   async token() {
     if (this.raw && this.of === this.user.id && remaining(this.claims).seconds > 5) return this.raw;
     const of = this.user.id;
     const answer = await server.tokenOf(of);
     if (server.wrong(answer)) throw answer;
+    if (of !== this.user.id) return answer.body.access_token; // somebody else was picked meanwhile
     this.of = of;
     this.raw = answer.body.access_token;
     ({ header: this.header, claims: this.claims } = decode(this.raw));
@@ -53,6 +72,7 @@ export class Caller {
   showToken() {
     const kid = one('.kid', this.root);
     kid.replaceChildren(`kid ${this.header.kid.slice(0, 8)}…`, el('span', { class: 'unseen' }, ', in the public key set'));
+    kid.hidden = false;
     kid.title = `Signed by ${this.header.kid}; the public key set has it`;
     const parts = this.raw.split('.').map((p, i) => [i ? '.' : '', el('span', { class: `part-${i}` }, p)]);
     const raw = block('The token as it is sent', '', 'raw');
@@ -76,29 +96,55 @@ export class Caller {
   /** run sends a statement and shows its answer, and then why. It gives the answer, or null where a later run overtook it. */
   async run(query) {
     const turn = (this.turn += 1);
+    this.asked += 1;
     const [place, why] = [one('.answer', this.root), one('.why', this.root)];
     const table = this.explains && tableOf(query);
     wait(place);
     if (table) wait(why);
-    else why.replaceChildren();
+    else show(why, []);
     const answer = await this.token().then((token) => server.runSQL(token, query), (failed) => failed);
     if (turn !== this.turn) return null;
     show(place, shown(answer, `Rows of caller ${this.letter}`));
-    if (table) this.explain(table, commandOf(query), turn);
+    if (answer.status === 400 && !answer.body.code) this.forget('Refused: the next run fetches another');
+    if (table) this.explain(table, commandOf(query), server.wrong(answer));
     return answer;
   }
 
-  async explain(table, command, turn, row = '') {
-    const answer = await this.token().then((token) => server.explain(token, table, row), (failed) => failed);
-    if (turn !== this.turn) return;
+  /** explain says why the statement was answered so. Of a refusal that policies and rights had no part in, they are no reason. */
+  async explain(table, command, refused) {
     const place = one('.why', this.root);
-    const refusal = server.wrong(answer);
-    const again = (asked) => this.explain(table, command, turn, asked);
-    const text = answer.status === 400 && !row ? `${table} is no table here, so that no policy decided.` : refusal?.message;
-    show(place, refusal ? [el('h3', {}, 'Why'), el('p', { class: 'muted' }, text)] : explained(answer.body, command, again));
-    if (row) one('.question input', place)?.focus();
+    const byRights = refused?.code === '42501';
+    if (refused && !byRights) show(place, []);
+    if (refused && !fromPostgres(refused)) return;
+    const answer = await this.explanation(table);
+    if (!answer) return;
+    const failed = server.wrong(answer);
+    if (refused && !byRights && (failed || !answer.body.answer.includes(refused.message))) return;
+    const text = answer.status === 400 ? `${table} is no table here, so that no policy decided.` : failed?.message;
+    const ask = (row) => this.explainRow(table, command, answer.body, row, ask);
+    show(place, failed ? [el('h3', {}, 'Why'), el('p', { class: 'muted' }, text)] : explained(answer.body, command, ask));
+  }
+
+  /** explainRow adds what is to say of one row to what was found without it. */
+  async explainRow(table, command, found, row, ask) {
+    const answer = await this.explanation(table, row);
+    if (!answer) return;
+    const failed = server.wrong(answer);
+    const place = one('.why', this.root);
+    show(place, failed ? explained(found, command, ask, { row, failed }) : explained(answer.body, command, ask));
+    if (row) one('.question input', place).focus();
+  }
+
+  /** explanation is the server's, or null where something else was asked meanwhile. */
+  async explanation(table, row) {
+    const asked = (this.asked += 1);
+    const answer = await this.token().then((token) => server.explain(token, table, row), (failed) => failed);
+    return asked === this.asked ? answer : null;
   }
 }
+
+/** fromPostgres says whether a refusal is the database's: its codes are SQLSTATEs. */
+const fromPostgres = ({ code }) => /^[0-9A-Z]{5}$/.test(code);
 
 /** wait leaves what was there, paler, so that nothing jumps; where nothing was, it shows that something will be. */
 function wait(place) {

@@ -12,7 +12,7 @@ const examples = [
   ['Who am I', 'select auth.user_id(), auth.tenant()'],
 ];
 
-const page = { callers: [], users: [], database: '' };
+const page = { callers: [], users: [], database: '', asked: '' };
 const query = one('#query');
 
 async function begin() {
@@ -69,7 +69,9 @@ function choose(text) {
 }
 
 function picked(caller) {
-  caller.show();
+  caller.become();
+  one('#summary').textContent = '';
+  shareQuery();
   drawAttacks();
   run();
 }
@@ -79,13 +81,14 @@ let runs = 0;
 /** run sends the query as both and says in a line what came of it. */
 async function run() {
   const text = query.value.trim();
-  if (!text) return query.focus();
   const turn = (runs += 1);
+  if (!text) return query.focus();
   one('#summary').textContent = '';
   const answers = await Promise.all(page.callers.map((c) => c.run(text)));
   if (turn !== runs) return;
   one('#summary').textContent = compared(answers);
-  share('the query, as both callers', forQuery(text, page.callers.map((c) => named(c.user)), page.database));
+  page.asked = text;
+  shareQuery();
 }
 
 /** compared is the sentence under the query. */
@@ -103,8 +106,13 @@ function compared([a, b]) {
 /** named is how a user is asked for: by address, or by id where several have that address. */
 const named = (user) => (page.users.filter((u) => u.email === user.email).length === 1 ? user.email : user.id);
 
+/** shareQuery shows the lines of the query that was run last. */
+function shareQuery() {
+  if (page.asked) share('the query, as both callers', forQuery(page.asked, page.callers.map((c) => named(c.user)), page.database));
+}
+
 function share(what, { curl, typescript }) {
-  one('#shared').textContent = `What you have just done: ${what}.`;
+  one('#shared').textContent = `For a terminal and for an editor: ${what}.`;
   one('#curl').textContent = curl;
   one('#typescript').textContent = typescript;
 }
@@ -136,18 +144,31 @@ function line(attack) {
 async function tryOne(attack, place, open) {
   const [me, them] = sides();
   const tried = await page.callers[0].token().then((token) => attempt(attack, me, token, them), (answer) => ({ answer }));
-  place.replaceChildren(outcome(attack, tried, open));
-  if (tried.query) share(`“${attack.name}”, as ${me.name || me.email}`, forQuery(tried.query, [named(me)], page.database));
-  if (tried.forged) share(`“${attack.name}”, as ${me.name || me.email}`, forToken(tried.forged));
+  if (!place.isConnected) return null; // somebody else was picked meanwhile
+  const shown = outcome(attack, tried, open);
+  const shareThis = () => shareAttack(attack, tried, me);
+  shown.addEventListener('toggle', () => shown.open && shareThis());
+  place.replaceChildren(shown);
+  if (open) shareThis();
   return verdict(tried);
 }
 
+function shareAttack(attack, { query: sent, forged }, me) {
+  const what = `“${attack.name}”, as ${me.name || me.email}`;
+  if (sent) share(what, forQuery(sent, [named(me)], page.database));
+  if (forged) share(what, forToken(forged));
+}
+
+/** tryAll leaves the query in the lines that are taken along: which of the attacks is meant, opening its outcome says. */
 async function tryAll() {
   const places = [...document.querySelectorAll('.outcome-place')];
   const ended = [];
+  shareQuery();
+  one('#score').textContent = '';
   one('#try-all').disabled = true;
   for (const [i, attack] of attacks.entries()) {
     ended.push(await tryOne(attack, places[i], false));
+    if (!places[i].isConnected) return;
     one('#score').textContent = `${ended.filter((e) => e === 'held').length} of ${attacks.length} held`;
   }
   one('#try-all').disabled = false;

@@ -22,7 +22,9 @@ func TestPlayground(t *testing.T) {
 		t.Skip("a browser takes a while: -short")
 	}
 	needChromium(t)
-	environ := append(environment(t, external(dbtest.New(t))...), "ROWPASS_ISSUER_DEMO=true")
+	d := dbtest.New(t)
+	dbtest.Exec(t, d.OwnerURL, "create table public.broken (id int primary key)", "alter table public.broken enable row level security", brokenPolicy, "insert into public.broken values (1)")
+	environ := append(environment(t, external(d)...), "ROWPASS_ISSUER_DEMO=true")
 	succeed(t, environ, "keys", "generate")
 	address := "http://" + serve(t, environ).api + "/"
 	b := openBrowser(t, address)
@@ -39,6 +41,12 @@ func TestPlayground(t *testing.T) {
 		{"each caller sees its own", playCallers},
 		{"tokens", playTokens},
 		{"why", playWhy},
+		{"reasons belong to their answers", playReasons},
+		{"rows that are asked for", playRows},
+		{"callers change", playChanges},
+		{"a token ends early", playRevoked},
+		{"an attacker changes", playOvertaken},
+		{"values of any length", playValues},
 		{"keyboard and refusals", playKeyboard},
 		{"attacks", playAttacks},
 		{"what is taken along", playCurl},
@@ -113,7 +121,6 @@ func (b *browser) pick(caller, user string) {
 	if !evaluated[bool](b, `(() => {
 		const select = document.querySelector('.caller-`+caller+` select');
 		const option = [...select.options].find((o) => o.text.startsWith(`+quoteJS(user)+`));
-		document.querySelector('#summary').textContent = '';
 		select.value = option.value;
 		return select.dispatchEvent(new Event('change'));
 	})()`) {
@@ -210,6 +217,25 @@ func playAttacks(t *testing.T, b *browser) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("attacks (-want +got):\n%s", diff)
+	}
+	if curl, what := b.text("#curl"), b.text("#shared"); !strings.Contains(curl, todos) || what != "For a terminal and for an editor: the query, as both callers." {
+		t.Errorf("after all attacks, what is taken along is %q:\n%s", what, curl)
+	}
+	b.click("#attacks li:nth-child(5) .outcome summary")
+	b.until("the line of the attack that was opened", `document.querySelector('#curl').textContent.includes('reset role')`)
+	if what := b.text("#shared"); what != "For a terminal and for an editor: “Leave my role”, as Ada of Acme." {
+		t.Errorf("after one was opened, what is taken along is %q", what)
+	}
+	release := b.holdFetch("sql", false)
+	b.click("#try-all")
+	b.until("the first attack is under way", `window.held > 0`)
+	if score := b.text("#score"); score != "" {
+		t.Errorf("before an attack has ended, the page says %q", score)
+	}
+	release()
+	b.until("every attack has ended again", `!document.querySelector('#try-all').disabled`)
+	if curl := b.text("#curl"); !strings.Contains(curl, todos) {
+		t.Errorf("after all attacks again, what is taken along is %s", curl)
 	}
 	b.asks(todos, "Ada of Acme: 2 rows. Gil of Globex: 2 rows. 2 the same.")
 	if after := b.text(".caller-b table"); after != before {
