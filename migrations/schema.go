@@ -112,7 +112,8 @@ func refuseKeyword(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 	return nil
 }
 
-// refuseForeignAuth stops at a schema that somebody else made: what stands in it has our functions' names, or may get them.
+// refuseForeignAuth stops at a schema that somebody else made: what stands in it has our functions' names, or may get them, and whoever owns
+// an empty one could drop ours.
 func refuseForeignAuth(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 	const query = `
 		select case
@@ -128,7 +129,8 @@ func refuseForeignAuth(ctx context.Context, pool *pgxpool.Pool, c Config) error 
 			and not exists (select from pg_catalog.pg_proc where pronamespace = n.oid and proname = 'session' and prosecdef and prosrc like '%rowpass.seal\_keys%')
 			and (exists (select from pg_catalog.pg_proc where pronamespace = n.oid)
 				or exists (select from pg_catalog.pg_class where relnamespace = n.oid)
-				or exists (select from pg_catalog.pg_type where typnamespace = n.oid))`
+				or exists (select from pg_catalog.pg_type where typnamespace = n.oid)
+				or not pg_catalog.pg_has_role(nspowner, 'usage') and not (select rolsuper from pg_catalog.pg_roles where oid = nspowner))`
 	var whose string
 	err := pool.QueryRow(ctx, query, c.schema()).Scan(&whose)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -191,6 +191,19 @@ func TestASchemaThatIsNotToBeHadIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnEmptySchemaOfSomebodyElsesIsRefused(t *testing.T) {
+	t.Parallel()
+	d := dbtest.NewEmpty(t)
+	dbtest.Exec(t, d.SuperuserURL, "create role squatter nologin", "create schema rowpass_auth authorization squatter", "grant create, usage on schema rowpass_auth to "+dbtest.Owner)
+	if _, err := migrations.Up(t.Context(), beside(d, "rowpass_auth")); err == nil || !strings.Contains(err.Error(), "schema rowpass_auth is taken: it belongs to the role squatter") {
+		t.Error(err)
+	}
+	dbtest.Exec(t, d.SuperuserURL, "alter schema rowpass_auth owner to "+dbtest.Owner)
+	if _, err := migrations.Up(t.Context(), beside(d, "rowpass_auth")); err != nil {
+		t.Errorf("an empty schema of the owner's: %v", err)
+	}
+}
+
 func TestTheDirectoryStandsOnlyOnAuth(t *testing.T) {
 	t.Parallel()
 	d := dbtest.NewEmpty(t)
