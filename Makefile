@@ -21,6 +21,6 @@ lint: ## check formatting, vet, staticcheck
 	cd examples/verify-tokens && go vet ./... && go tool -modfile=../../tools/go.mod staticcheck ./...
 
 bench: ## print rowpass beside its limits, as ratios
-	go test ./api ./identity -run '^$$' -bench . -benchtime 2s
+	go test ./api ./doctor ./identity -run '^$$' -bench . -benchtime 2s
 
 .PHONY: help build run test lint bench

@@ -22,7 +22,7 @@ func config(d dbtest.Database) doctor.Config {
 	return doctor.Config{OwnerURL: d.OwnerURL, Gateway: dbtest.Gateway, Claims: claims}
 }
 
-func examine(t *testing.T, c doctor.Config) []doctor.Finding {
+func examine(t testing.TB, c doctor.Config) []doctor.Finding {
 	t.Helper()
 	found, err := doctor.Examine(t.Context(), c)
 	if err != nil {
