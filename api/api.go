@@ -43,7 +43,7 @@ type Config struct {
 	SQL            *SQLConfig      // nil: POST /sql is not served
 	Profiles       *ProfilesConfig // nil: no profiles are kept
 	Metrics        *Metrics
-	Log            *slog.Logger     // one line a request; never a token
+	Log            *slog.Logger     // one line a request, a page's parts at debug level; never a token
 	Now            func() time.Time // nil: time.Now
 }
 
@@ -108,6 +108,7 @@ func (a *api) routes(e *echo.Echo) {
 
 	get(e, "/", a.introduction)
 	get(e, stylePath, func(c echo.Context) error { return servePart(c, stylePath[1:]) })
+	get(e, iconPath, func(c echo.Context) error { return servePart(c, "icon.svg") }) // under this name browsers look for one where no page names it
 	if a.Demo {
 		a.playgroundRoutes(e)
 	}

@@ -138,6 +138,9 @@ func (a *api) writeError(c echo.Context, err error) {
 		oauth.write(c)
 		return
 	}
+	if p.err == errNoRoute && a.writeNoPage(c) {
+		return
+	}
 	body, _ := json.Marshal(problemBody{a.path + "/errors/" + p.code, p.title, p.status, text, p.code, requestID(c)})
 	h.Set("Cache-Control", "no-store")
 	_ = c.Blob(p.status, "application/problem+json", append(body, '\n'))

@@ -12,12 +12,13 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// helpPage is the list of the errors or, with Help, the page of one, for browsers. Its links are relative: a path before it
-// may stay on a request, or be taken off by a proxy.
+// helpPage is for browsers: the list of the errors, with Help the page of one, with Missing what stands where nothing is. Its links
+// are relative: a path before it may stay on a request, or be taken off by a proxy.
 type helpPage struct {
-	Root string // where / is
-	List []help
-	Help *help
+	Root    string // where / is
+	List    []help
+	Help    *help
+	Missing bool
 }
 
 // help is a problem as people read of it.
@@ -69,5 +70,28 @@ func respondHelp(c echo.Context, text string, page helpPage) error {
 	if err := helpTemplate.Execute(&b, page); err != nil {
 		return fmt.Errorf("writing the page: %w", err)
 	}
-	return respondPage(c, b.Bytes())
+	return respondPage(c, http.StatusOK, b.Bytes())
+}
+
+// writeNoPage answers with a page where a browser asks for one and there is none; false where it was something else that asked.
+func (a *api) writeNoPage(c echo.Context) bool {
+	r := c.Request()
+	c.Response().Header().Set("Vary", "Accept")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || !accepts(r, "text/html") {
+		return false
+	}
+	var b bytes.Buffer
+	if err := helpTemplate.Execute(&b, helpPage{Root: a.root(r), Missing: true}); err != nil {
+		return false
+	}
+	return respondPage(c, http.StatusNotFound, b.Bytes()) == nil
+}
+
+// root is where / is, seen from the request's address.
+func (a *api) root(r *http.Request) string {
+	path := strings.TrimPrefix(r.URL.EscapedPath(), a.path)
+	if path == "" {
+		return "." + a.path[strings.LastIndex(a.path, "/"):] + "/"
+	}
+	return "./" + strings.Repeat("../", max(strings.Count(path, "/")-1, 0))
 }

@@ -69,12 +69,18 @@ func TestErrorsAreForWhoeverAsks(t *testing.T) {
 		"only the head":           {"HEAD", "/errors", html["Accept"], 200, "text/html; charset=UTF-8", ""},
 		"the list for curl":       {"GET", "/errors", "*/*", 200, "text/plain; charset=UTF-8", "404  no_route "},
 		"one error for curl":      {"GET", "/errors/no_route", "", 200, "text/plain; charset=UTF-8", "no_route (404)\n\nThere is nothing at this address.\n"},
-		"one that is none":        {"GET", "/errors/nothing", html["Accept"], 404, "application/problem+json", "no_route"},
+		"one that is none":        {"GET", "/errors/nothing", html["Accept"], 404, "text/html; charset=UTF-8", "<h1>There is nothing at this address</h1>"},
+		"none for curl":           {"GET", "/errors/nothing", "*/*", 404, "application/problem+json", "no_route"},
+		"an address that is none": {"GET", "/nonsense", html["Accept"], 404, "text/html; charset=UTF-8", "<title>Nothing here: rowpass</title>"},
+		"its head":                {"HEAD", "/nonsense", html["Accept"], 404, "text/html; charset=UTF-8", ""},
+		"none for a program":      {"GET", "/nonsense", "application/json", 404, "application/problem+json", "no_route"},
+		"what is sent to none":    {"POST", "/nonsense", html["Accept"], 404, "application/problem+json", "no_route"},
+		"a row that is none":      {"GET", "/api/users/x", html["Accept"], 401, "application/problem+json", "unauthorized"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := s.do(request{method: tt.method, path: tt.path, headers: map[string]string{"Accept": tt.accept}})
 			a.check(t, tt.status, []string{tt.contains}, nil)
-			if kind := a.header.Get("Content-Type"); kind != tt.kind || tt.status == 200 && a.header.Get("Vary") != "Accept" {
+			if kind := a.header.Get("Content-Type"); kind != tt.kind || tt.status != 401 && a.header.Get("Vary") != "Accept" {
 				t.Errorf("content type %q, Vary %q", kind, a.header.Get("Vary"))
 			}
 			if policy := a.header.Get("Content-Security-Policy"); (policy != "") != strings.Contains(tt.kind, "html") {
@@ -82,6 +88,31 @@ func TestErrorsAreForWhoeverAsks(t *testing.T) {
 			}
 			if tt.method == http.MethodHead && a.body != "" {
 				t.Errorf("a head has a body: %s", a.body)
+			}
+		})
+	}
+}
+
+// TestFromNowhereThereIsAWayBack follows the links of the page that stands where nothing is.
+func TestFromNowhereThereIsAWayBack(t *testing.T) {
+	for name, tt := range map[string]struct{ public, at, asked, root string }{
+		"at the root":                     {issuer, "/nonsense", "/nonsense", "/"},
+		"further in":                      {issuer, "/a/b%2Fc/d", "/a/b%2Fc/d", "/"},
+		"below a page":                    {issuer, "/errors/zzz", "/errors/zzz", "/"},
+		"behind a path":                   {"https://rows.example/p", "/p/a/b", "/p/a/b", "/p/"},
+		"behind a path that is cut off":   {"https://rows.example/p", "/p/a/b", "/a/b", "/p/"},
+		"behind a path nobody told of":    {issuer, "/proxy/8080/a/b", "/a/b", "/proxy/8080/"},
+		"a path without what is in it":    {"https://rows.example/o/p", "/o/p", "/o/p", "/o/p/"},
+		"one that begins like our own":    {"https://rows.example/p", "/p/errors/zzz", "/p/errors/zzz", "/p/"},
+		"one that is like another host's": {issuer, "//evil.example/x", "//evil.example/x", "/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, options{plain: true, config: func(c *api.Config) { c.PublicURL = tt.public }})
+			a := s.do(request{path: tt.asked, headers: html})
+			a.check(t, 404, []string{"<h1>"}, nil)
+			want := []string{tt.root, tt.root + "errors", tt.root, tt.root + "openapi.yaml", tt.root + "errors"}
+			if diff := cmp.Diff(want, links(t, "https://rows.example"+tt.at, a.body)); diff != "" {
+				t.Errorf("it leads elsewhere (-want +got):\n%s", diff)
 			}
 		})
 	}

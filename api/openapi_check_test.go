@@ -26,7 +26,7 @@ type description struct {
 
 var described = sync.OnceValues(func() (*description, error) {
 	openapi3.DefineStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(openapi3.FormatOfStringForUUIDOfRFC9562))
-	for _, kind := range []string{"text/css", "text/html", "text/javascript"} {
+	for _, kind := range []string{"image/svg+xml", "text/css", "text/html", "text/javascript"} {
 		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.PlainBodyDecoder)
 	}
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
@@ -98,7 +98,9 @@ func (d *description) input(req *http.Request, base, sent string) *openapi3filte
 	route, params := d.elsewhere, map[string]string(nil)
 	path := req.URL.Path
 	for _, candidate := range []string{path, strings.TrimPrefix(path, base), strings.TrimSuffix(path, base)} {
-		req.URL.Path = candidate
+		if req.URL.Path = candidate; candidate == "" {
+			continue // the router would take it for /
+		}
 		if found, with, err := d.router.FindRoute(req); err == nil {
 			route, params = found, with
 			break

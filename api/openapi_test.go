@@ -222,6 +222,13 @@ func TestDescriptionIsServedWithOurAddress(t *testing.T) {
 	again := s.do(request{path: "/openapi.yaml", headers: map[string]string{"If-None-Match": a.header.Get("ETag")}})
 	again.check(t, 304, nil, nil)
 	s.do(request{method: "HEAD", path: "/openapi.yaml"}).check(t, 200, nil, nil)
+	shown := s.do(request{path: "/openapi.yaml", headers: html})
+	if kind := shown.header.Get("Content-Type"); kind != "text/plain; charset=UTF-8" || shown.body != a.body {
+		t.Errorf("a browser gets %q, as %q", shown.body, kind)
+	}
+	if shown.header.Get("ETag") == a.header.Get("ETag") || shown.header.Get("Vary") != "Accept" || a.header.Get("Vary") != "Accept" {
+		t.Errorf("the two are not told apart: %v, %v", shown.header, a.header)
+	}
 }
 
 // TestBrokenBodiesAreAnsweredAsDescribed sends chunks that are none, which no client of Go's does.

@@ -18,6 +18,7 @@ import (
 // Where the playground's parts are; the page names them relative to itself.
 const (
 	stylePath   = "/style.css"
+	iconPath    = "/favicon.ico"
 	partPath    = "/playground/"
 	usersPath   = partPath + "users"
 	explainPath = partPath + "explain"
@@ -33,7 +34,7 @@ var pageFiles embed.FS
 
 // pagePolicy lets a page load and ask nothing but this server, run nothing that stands in the page itself, and be framed by
 // nobody: the demo's tokens are in it.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // DemoUsers lists at most limit users of all tenants.
@@ -59,11 +60,12 @@ func (a *api) playgroundRoutes(e *echo.Echo) {
 // servePart answers with a file of the page. A browser asks each time whether it is still the same, so that the parts of two
 // versions of rowpass never meet.
 func servePart(c echo.Context, name string) error {
-	kind, ok := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}[path.Ext(name)]
+	kind, ok := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}[path.Ext(name)]
 	body, err := pageFiles.ReadFile("playground/" + name)
 	if !ok || err != nil {
 		return errNoRoute
 	}
+	quieten(c.Request())
 	sum := sha256.Sum256(body)
 	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	h := c.Response().Header()
@@ -91,7 +93,7 @@ func (a *api) introduction(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the page: %w", err)
 	}
-	return respondPage(c, page)
+	return respondPage(c, http.StatusOK, page)
 }
 
 // introductionText says the same to a terminal, and on a demo how a token is got: the page does that for its reader.
@@ -103,18 +105,20 @@ func (a *api) introductionText() string {
 %[1]s/.well-known/oauth-authorization-server   the issuer
 `, a.PublicURL)
 	if a.Demo {
-		text += a.PublicURL + tokenPath + "?user=…   a token for any user, named by id or e-mail address: this is a demo\n"
+		text += fmt.Sprintf(`%[1]s/   in a browser: the playground, since this is a demo
+%[1]s%[2]s?user=…   a token for any user, named by id or e-mail address
+`, a.PublicURL, tokenPath)
 	}
 	return text
 }
 
 // respondPage answers with HTML under pagePolicy.
-func respondPage(c echo.Context, page []byte) error {
+func respondPage(c echo.Context, status int, page []byte) error {
 	h := c.Response().Header()
 	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-cache")
-	return c.HTMLBlob(http.StatusOK, page)
+	return c.HTMLBlob(status, page)
 }
 
 // playground is what the page has to know to begin with.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"regexp"
 	"slices"
@@ -43,6 +44,7 @@ func TestTheFirstPageIsForWhoeverAsks(t *testing.T) {
 		"a browser elsewhere":       {true, html["Accept"], "text/html; charset=UTF-8", "no others out"},
 		"curl at a demo":            {false, "*/*", "text/plain; charset=UTF-8", issuer + "/openapi.yaml"},
 		"curl that wants a token":   {false, "*/*", "text/plain; charset=UTF-8", "\n" + issuer + "/api/token?user=…   a token for any user"},
+		"curl that has a browser":   {false, "*/*", "text/plain; charset=UTF-8", "\n" + issuer + "/   in a browser: the playground"},
 		"curl elsewhere":            {true, "", "text/plain; charset=UTF-8", issuer + "/errors"},
 		"one that refuses HTML":     {false, "text/html;q=0, text/plain", "text/plain; charset=UTF-8", issuer + "/errors"},
 		"one that names it as well": {false, "application/json, text/html", "text/html; charset=UTF-8", "playground/page.js"},
@@ -67,7 +69,7 @@ func TestPagesLoadFromHereAlone(t *testing.T) {
 		a := newServer(t, options{plain: plain}).do(request{path: "/", headers: html})
 		policy := strings.Split(a.header.Get("Content-Security-Policy"), "; ")
 		want := []string{"base-uri 'none'", "connect-src 'self'", "default-src 'none'", "form-action 'none'", "frame-ancestors 'none'",
-			"img-src 'self' data:", "script-src 'self'", "style-src 'self'"}
+			"img-src 'self'", "script-src 'self'", "style-src 'self'"}
 		slices.Sort(policy)
 		if diff := cmp.Diff(want, policy); diff != "" {
 			t.Error(diff)
@@ -101,6 +103,8 @@ func TestPartsOfThePage(t *testing.T) {
 	}{
 		"the style":                        {demo, "/style.css", 200, "text/css; charset=utf-8"},
 		"the style without a demo":         {plain, "/style.css", 200, "text/css; charset=utf-8"},
+		"the icon":                         {demo, "/favicon.ico", 200, "image/svg+xml"},
+		"the icon without a demo":          {plain, "/favicon.ico", 200, "image/svg+xml"},
 		"a script":                         {demo, "/playground/page.js", 200, "text/javascript; charset=utf-8"},
 		"a script without a demo":          {plain, "/playground/page.js", 404, "application/problem+json"},
 		"a page is no part":                {demo, "/playground/playground.html", 404, "application/problem+json"},
@@ -120,6 +124,39 @@ func TestPartsOfThePage(t *testing.T) {
 				t.Errorf("Cache-Control is %q", a.header.Get("Cache-Control"))
 			}
 			tt.s.do(request{path: tt.path, headers: map[string]string{"If-None-Match": a.header.Get("ETag")}}).check(t, 304, nil, nil)
+		})
+	}
+}
+
+// TestPartsOfThePageAreLoggedForWhoDebugs asks for parts and for a page, which the log has in any case.
+func TestPartsOfThePageAreLoggedForWhoDebugs(t *testing.T) {
+	paths := []string{"/style.css", "/favicon.ico", "/playground/page.js", "/playground/nothing.js", "/"}
+	for name, tt := range map[string]struct {
+		level slog.Level
+		want  []string
+	}{
+		"as it is set at first": {slog.LevelInfo, paths[3:]},
+		"debugging":             {slog.LevelDebug, paths},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := &syncBuffer{}
+			s := newServer(t, options{config: func(c *api.Config) {
+				c.Log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: tt.level}))
+			}})
+			for _, path := range paths {
+				s.do(request{path: path})
+			}
+			var got []string
+			for line := range strings.Lines(log.String()) {
+				var said struct{ Path string }
+				if err := json.Unmarshal([]byte(line), &said); err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, said.Path)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("the log (-want +got):\n%s", diff)
+			}
 		})
 	}
 }

@@ -78,8 +78,11 @@ func (a *api) ours(host string) bool {
 
 func (a *api) logRequest(c echo.Context, n *notes, took time.Duration, err error) {
 	level, status := slog.LevelInfo, c.Response().Status
-	if status >= http.StatusInternalServerError {
+	switch {
+	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
+	case n.quiet:
+		level = slog.LevelDebug
 	}
 	r := c.Request()
 	if !a.Log.Enabled(r.Context(), level) {
@@ -100,6 +103,7 @@ func (a *api) logRequest(c echo.Context, n *notes, took time.Duration, err error
 type notes struct {
 	requestID string
 	attrs     []slog.Attr
+	quiet     bool // the line is nobody's to read who does not debug
 }
 
 type notesKey struct{}
@@ -108,6 +112,13 @@ type notesKey struct{}
 func attribute(r *http.Request, key, value string) {
 	if n, ok := r.Context().Value(notesKey{}).(*notes); ok {
 		n.attrs = append(n.attrs, slog.String(key, value))
+	}
+}
+
+// quieten has the request's line at debug level, unless it ends with an error of ours.
+func quieten(r *http.Request) {
+	if n, ok := r.Context().Value(notesKey{}).(*notes); ok {
+		n.quiet = true
 	}
 }
 
