@@ -1,7 +1,18 @@
-import { explained, shown, waiting } from './answer.js';
-import { block, el, one } from './dom.js';
+import { shown, waiting } from './answer.js';
+import { block, el, one, sentence } from './dom.js';
 import * as server from './server.js';
+import { tablesOf } from './statement.js';
 import { clock, decode, remaining } from './token.js';
+import { explained, unexplained } from './why.js';
+
+// most is how many tables of a statement are explained: each takes the server a while.
+const most = 4;
+
+/** called is what a user goes by: with the tenant, which a name need not tell. */
+export function called({ name, email, tenant }) {
+  const own = name || email;
+  return own.includes(tenant) ? own : `${own} of ${tenant}`;
+}
 
 /** Caller is one of the two: who it is, its token, and what it was answered. */
 export class Caller {
@@ -23,7 +34,7 @@ export class Caller {
   offer(picked) {
     const tenants = Map.groupBy(this.users, (u) => u.tenant_id);
     for (const members of tenants.values()) {
-      const options = members.map((u) => el('option', { value: u.id }, `${u.name || u.email}, ${u.role}`));
+      const options = members.map((u) => el('option', { value: u.id }, `${called(u)}, ${u.role}`));
       this.select.append(el('optgroup', { label: members[0].tenant }, ...options));
     }
     this.select.value = picked.id;
@@ -98,41 +109,61 @@ export class Caller {
     const turn = (this.turn += 1);
     this.asked += 1;
     const [place, why] = [one('.answer', this.root), one('.why', this.root)];
-    const table = this.explains && tableOf(query);
+    const tables = this.explains ? tablesOf(query) : [];
     wait(place);
-    if (table) wait(why);
+    if (tables.length) wait(why);
     else show(why, []);
     const answer = await this.token().then((token) => server.runSQL(token, query), (failed) => failed);
     if (turn !== this.turn) return null;
     show(place, shown(answer, `Rows of caller ${this.letter}`));
     if (answer.status === 400 && !answer.body.code) this.forget('Refused: the next run fetches another');
-    if (table) this.explain(table, commandOf(query), server.wrong(answer));
+    if (tables.length) this.explain(tables, server.wrong(answer));
     return answer;
   }
 
-  /** explain says why the statement was answered so. Of a refusal that policies and rights had no part in, they are no reason. */
-  async explain(table, command, refused) {
+  /**
+   * explain says of each table why the statement was answered so. Of a refusal that policies and rights had no part in, they are
+   * no reason. One table is asked for at a time: the server makes few explanations at once.
+   */
+  async explain(tables, refused) {
     const place = one('.why', this.root);
     const byRights = refused?.code === '42501';
     if (refused && !byRights) show(place, []);
     if (refused && !fromPostgres(refused)) return;
-    const answer = await this.explanation(table);
-    if (!answer) return;
-    const failed = server.wrong(answer);
-    if (refused && !byRights && (failed || !answer.body.answer.includes(refused.message))) return;
-    const text = answer.status === 400 ? `${table} is no table here, so that no policy decided.` : failed?.message;
-    const ask = (row) => this.explainRow(table, command, answer.body, row, ask);
-    show(place, failed ? [el('h3', {}, 'Why'), el('p', { class: 'muted' }, text)] : explained(answer.body, command, ask));
+    const reasons = [];
+    for (const table of tables.slice(0, most)) {
+      const answer = await this.explanation(table.name);
+      if (!answer) return;
+      if (!refused || byRights || tells(answer, refused)) reasons.push(this.reason(table, answer, tables.length > 1));
+    }
+    if (!reasons.length) return;
+    if (tables.length === 1) return show(place, [el('h3', {}, 'Why'), ...reasons]);
+    const rest = tables.length > most ? ` ${tables.slice(most).map((t) => t.name).join(', ')}: not explained.` : '';
+    show(place, [el('h3', {}, 'Why'), el('p', { class: 'muted' }, `Each table by itself; what the query makes of them comes on top.${rest}`), ...reasons]);
   }
 
-  /** explainRow adds what is to say of one row to what was found without it. */
-  async explainRow(table, command, found, row, ask) {
-    const answer = await this.explanation(table, row);
-    if (!answer) return;
-    const failed = server.wrong(answer);
-    const place = one('.why', this.root);
-    show(place, failed ? explained(found, command, ask, { row, failed }) : explained(answer.body, command, ask));
-    if (row) one('.question input', place).focus();
+  /** reason is what is to say of one table, under its name where there are several, and goes on from there where it is asked. */
+  reason({ name, command }, answer, several) {
+    const part = el('div', { class: 'reason' }, several ? el('h4', {}, name) : null);
+    const fill = (next) => part.replaceChildren(...[one('h4', part), ...next].filter(Boolean));
+    const explain = (found) => {
+      const failed = server.wrong(found);
+      if (failed) return fill(unexplained(found.status === 400 ? unknown(name) : sentence(`not explained: ${failed.message}`), found.status === 400 ? null : again));
+      const ask = async (row) => {
+        const asked = await this.explanation(name, row);
+        if (!asked) return;
+        const wrong = server.wrong(asked);
+        fill(wrong ? explained(found.body, command, ask, { row, failed: wrong }) : explained(asked.body, command, ask));
+        one('.question input', part).focus();
+      };
+      return fill(explained(found.body, command, ask));
+    };
+    const again = async () => {
+      const found = await this.explanation(name);
+      if (found) explain(found);
+    };
+    explain(answer);
+    return part;
   }
 
   /** explanation is the server's, or null where something else was asked meanwhile. */
@@ -146,25 +177,22 @@ export class Caller {
 /** fromPostgres says whether a refusal is the database's: its codes are SQLSTATEs. */
 const fromPostgres = ({ code }) => /^[0-9A-Z]{5}$/.test(code);
 
-/** wait leaves what was there, paler, so that nothing jumps; where nothing was, it shows that something will be. */
+/** tells says whether an explanation has the error that PostgreSQL refused with. */
+const tells = ({ status, body }, { code, message }) => status === 200 && (body.answer.includes(`SQLSTATE ${code}`) || body.answer.includes(message));
+
+/** unknown is what to say of a table that nothing is explained of. */
+const unknown = (name) => (/^(pg_|information_schema\.)/.test(name)
+  ? `${name} is PostgreSQL’s own: rights decide on it, and no policies.` : `Not explained: this caller may read no table ${name}.`);
+
+/** wait leaves what was there, paler and out of reach, so that nothing jumps; where nothing was, it shows that something will be. */
 function wait(place) {
+  place.inert = true;
   if (place.childElementCount) place.classList.add('stale');
   else place.replaceChildren(waiting());
 }
 
 function show(place, parts) {
+  place.inert = false;
   place.classList.remove('stale');
   place.replaceChildren(...parts);
 }
-
-const bare = (query) => query.replace(/--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'/g, ' ');
-
-/** tableOf is the first table that a statement names, "" where there is none. */
-export function tableOf(query) {
-  const found = /\b(?:from|into|update)\s+(?:only\s+)?("[^"]+"|\w+)(?:\s*\.\s*("[^"]+"|\w+))?/i.exec(bare(query)) ?? [];
-  const folded = (name) => (name.startsWith('"') ? name : name.toLowerCase());
-  return found.slice(1).filter(Boolean).map(folded).join('.');
-}
-
-/** commandOf is what a statement does, as policies name it. */
-export const commandOf = (query) => (/\b(insert|update|delete)\b/i.exec(bare(query))?.[1] ?? 'select').toUpperCase();

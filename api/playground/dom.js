@@ -18,6 +18,9 @@ export const one = (selector, within = document) => within.querySelector(selecto
 /** count is a number with its noun. */
 export const count = (n, noun) => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
+/** sentence is text that begins and ends like one. */
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? '' : '.');
+
 /** block is text as it is, which scrolls where it is too wide. */
 export const block = (label, text, className = '') =>
   el('pre', { class: className || undefined, tabindex: '0', role: 'group', 'aria-label': label }, text);

@@ -1,5 +1,5 @@
 import { attacks, attempt, outcome, verdict } from './attacks.js';
-import { Caller } from './caller.js';
+import { called, Caller } from './caller.js';
 import { copy, count, el, one } from './dom.js';
 import * as server from './server.js';
 import { forQuery, forToken } from './share.js';
@@ -45,7 +45,10 @@ function nobody(refusal, owned) {
 }
 
 function wire() {
-  one('#run').addEventListener('click', run);
+  one('#run').addEventListener('click', () => {
+    if (!query.value.trim()) query.focus();
+    run();
+  });
   query.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
@@ -82,7 +85,7 @@ let runs = 0;
 async function run() {
   const text = query.value.trim();
   const turn = (runs += 1);
-  if (!text) return query.focus();
+  if (!text) return void (one('#summary').textContent = 'Type a query first, or pick one of the examples.');
   one('#summary').textContent = '';
   const answers = await Promise.all(page.callers.map((c) => c.run(text)));
   if (turn !== runs) return;
@@ -91,13 +94,22 @@ async function run() {
   shareQuery();
 }
 
-/** compared is the sentence under the query. */
+const verbs = { INSERT: 'added ', UPDATE: 'changed ', DELETE: 'removed ' };
+
+/** done is what an answer comes to in a word or three. */
+function done(answer) {
+  if (server.wrong(answer)) return server.failing(answer);
+  const { command, rowCount, rows } = answer.body;
+  return (verbs[command] ?? '') + count(rowCount ?? rows.length, 'row');
+}
+
+/** compared is the sentence under the query. What was changed is each one's own, and not compared. */
 function compared([a, b]) {
-  const [first, second] = page.callers.map((c) => c.user.name || c.user.email);
-  if (server.wrong(a) && server.wrong(b)) return 'Refused to both.';
-  const said = (who, answer) => `${who}: ${server.wrong(answer) ? 'refused' : count(answer.body.rowCount ?? answer.body.rows.length, 'row')}`;
-  const text = `${said(first, a)}. ${said(second, b)}.`;
-  if (server.wrong(a) || server.wrong(b) || !a.body.rows.length || !b.body.rows.length) return text;
+  const [first, second] = page.callers.map((c) => called(c.user));
+  const wrong = server.wrong(a) || server.wrong(b);
+  if (server.wrong(a) && server.wrong(b) && done(a) === done(b)) return done(a) === 'refused' ? 'Refused for both.' : 'Failed for both.';
+  const text = `${first}: ${done(a)}. ${second}: ${done(b)}.`;
+  if (wrong || verbs[a.body.command] || !a.body.rows.length || !b.body.rows.length) return text;
   const rows = new Set(b.body.rows.map((row) => JSON.stringify(row)));
   const same = a.body.rows.filter((row) => rows.has(JSON.stringify(row))).length;
   return `${text} ${same ? `${same} the same.` : 'None the same.'}`;
@@ -125,11 +137,10 @@ function sides() {
 
 function drawAttacks() {
   const [me, them] = sides();
-  const name = (u) => u.name || u.email;
   one('#score').textContent = '';
   one('#try-all').disabled = !them;
   one('#against').textContent = them
-    ? `As ${name(me)}, against ${name(them)}. Each sends a real request; what you read is its answer.`
+    ? `As ${called(me)}, against ${called(them)}. Each sends a real request; what you read is its answer.`
     : 'This takes a user of another tenant, and there is none.';
   one('#attacks').replaceChildren(...(them ? attacks.map(line) : []));
 }
@@ -154,7 +165,7 @@ async function tryOne(attack, place, open) {
 }
 
 function shareAttack(attack, { query: sent, forged }, me) {
-  const what = `“${attack.name}”, as ${me.name || me.email}`;
+  const what = `“${attack.name}”, as ${called(me)}`;
   if (sent) share(what, forQuery(sent, [named(me)], page.database));
   if (forged) share(what, forToken(forged));
 }

@@ -55,6 +55,12 @@ export const explain = (token, table, row) =>
     body: JSON.stringify(row ? { table, row } : { table }),
   });
 
+/** failing is how an answer that went wrong did: refused, by rights, policies or what rowpass lets callers send at all, or failed. */
+export function failing({ status, body }) {
+  const unsent = body.code === '0A000' && !body.routine; // rowpass's own word: PostgreSQL names a routine
+  return body.code === '42501' || unsent || status === 401 || status === 403 || (status === 400 && !body.code) ? 'refused' : 'failed';
+}
+
 /** wrong is what an answer says went wrong: {code, message, hint}, or null where nothing did. */
 export function wrong({ status, body }) {
   if (status >= 200 && status < 300) return null;

@@ -8,6 +8,7 @@ import (
 const (
 	people       = "select name from users order by name"
 	bothPeople   = "Ada of Acme: 2 rows. Gil of Globex: 2 rows. None the same."
+	nothingTyped = "Type a query first, or pick one of the examples."
 	brokenPolicy = "create policy broken_own on public.broken to authenticated using (id / 0 = 1)"
 )
 
@@ -46,14 +47,17 @@ func (b *browser) settles() {
 func playReasons(t *testing.T, b *browser) {
 	for _, line := range []struct{ name, query, summary, why string }{
 		{"rows", people, bothPeople, "2 of 4 rows of public.users"},
-		{"a syntax error", "selec name from users", "Refused to both.", ""},
+		{"a syntax error", "selec name from users", "Failed for both.", ""},
 		{"rows again", people, bothPeople, "2 of 4 rows of public.users"},
-		{"a column that is not there", "select nothing from users", "Refused to both.", ""},
-		{"what a policy refuses", "insert into todos (user_id, task) values ('x', 'y')", "Refused to both.", "todos_own"},
-		{"a kind that is not allowed", "truncate users; select from users", "Refused to both.", ""},
-		{"a policy that fails", "select * from broken", "Refused to both.", "gets an error: division by zero"},
-		{"what would have been refused anyway", "select nothing from broken", "Refused to both.", ""},
-		{"a table that is not there", "select * from nowhere", "Refused to both.", ""},
+		{"a column that is not there", "select nothing from users", "Failed for both.", ""},
+		{"what a policy refuses", "insert into todos (user_id, task) values ('x', 'y')", "Refused for both.", "todos_own"},
+		{"a kind that is not allowed", "truncate users; select from users", "Failed for both.", ""},
+		{"a statement that is not for callers", "truncate users", "Refused for both.", ""},
+		{"PostgreSQL's own table", "select * from pg_authid", "Refused for both.", "pg_authid is PostgreSQL’s own: rights decide on it, and no policies."},
+		{"a table of no caller's", "select * from rowpass.nothing", "Refused for both.", "Not explained: this caller may read no table rowpass.nothing."},
+		{"a policy that fails", "select * from broken", "Failed for both.", "gets an error: "},
+		{"what would have been refused anyway", "select nothing from broken", "Failed for both.", ""},
+		{"a table that is not there", "select * from nowhere", "Failed for both.", ""},
 	} {
 		b.asks(line.query, line.summary)
 		if line.why != "" {
@@ -75,7 +79,7 @@ func playRows(t *testing.T, b *browser) {
 	b.until("the reason", `document.querySelector('.caller-a .why:not(.stale) .question') !== null`)
 	for _, line := range []struct{ row, says string }{
 		{"a0000000-0000-4000-8000-00000000000b", "Row a0000000-0000-4000-8000-00000000000b is there, and this caller sees it."},
-		{"no key", "row must be a value of the table"},
+		{"no key", "Row must be a value of the table"},
 		{"a0000000-0000-4000-8000-000000000001", "There is no row a0000000-0000-4000-8000-000000000001, for anybody."},
 	} {
 		b.click(".caller-a .question:not([open]) summary, .caller-a .question[open] label")
@@ -99,7 +103,7 @@ func playChanges(t *testing.T, b *browser) {
 	b.asks(people, bothPeople)
 	release := b.holdFetch("api/token", true)
 	b.pick("a", "Mia of Globex")
-	b.runs("no token", "Mia of Globex: refused. Gil of Globex: 2 rows.")
+	b.runs("no token", "Mia of Globex: failed. Gil of Globex: 2 rows.")
 	release()
 	if left := b.text(".caller-a .decoded") + b.text(".caller-a .left") + b.text(".caller-a .why"); left != "" {
 		t.Errorf("of the caller before stays %s", left)
@@ -129,7 +133,7 @@ func playChanges(t *testing.T, b *browser) {
 	b.pick("b", "Mia of Globex")
 	release()
 	b.settles()
-	if said := b.text("#summary") + b.text(".caller-b .answer") + b.text(".caller-b .why"); said != "" {
+	if said := b.text("#summary") + b.text(".caller-b .answer") + b.text(".caller-b .why"); said != nothingTyped {
 		t.Errorf("nothing was asked as Mia of Globex, and the page says %s", said)
 	}
 	if curl := b.text("#curl"); !strings.Contains(curl, "WHO in admin@acme.example member@globex.example;") {
@@ -144,7 +148,7 @@ func playChanges(t *testing.T, b *browser) {
 	b.pick("b", "Mia of Globex")
 	release()
 	b.settles()
-	if said := b.text("#summary") + b.text(".caller-b .answer"); said != "" || !strings.Contains(b.text(".caller-a .answer"), "Ada of Acme") {
+	if said := b.text("#summary") + b.text(".caller-b .answer"); said != nothingTyped || !strings.Contains(b.text(".caller-a .answer"), "Ada of Acme") {
 		t.Errorf("after an answer that came too late, the page says %q, and to Ada %q", said, b.text(".caller-a .answer"))
 	}
 	b.pick("b", "Gil of Globex")

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,11 @@ func TestPlayground(t *testing.T) {
 		{"why", playWhy},
 		{"reasons belong to their answers", playReasons},
 		{"rows that are asked for", playRows},
+		{"several tables", playJoins},
+		{"a busy server", playBusy},
+		{"nothing typed", playNothing},
+		{"changes", playWrites},
+		{"names", playNames},
 		{"callers change", playChanges},
 		{"a token ends early", playRevoked},
 		{"an attacker changes", playOvertaken},
@@ -179,7 +185,7 @@ func playWhy(t *testing.T, b *browser) {
 }
 
 func playKeyboard(t *testing.T, b *browser) {
-	b.asks("selec name from users", "Refused to both.")
+	b.asks("selec name from users", "Failed for both.")
 	if answer := b.text(".caller-b .answer"); !strings.Contains(answer, "42601") || !strings.Contains(answer, "syntax error") {
 		t.Errorf("the page says %s", answer)
 	}
@@ -204,6 +210,14 @@ func playAttacks(t *testing.T, b *browser) {
 	if score := b.text("#score"); score != "11 of 11 held" {
 		t.Errorf("the page says %q", score)
 	}
+	for _, line := range []struct{ marker, open string }{{`"▸" / ""`, "false"}, {`"▾" / ""`, "true"}} {
+		got := evaluated[[]string](b, `[...document.querySelectorAll('.outcome')].map((e) => (e.open = `+line.open+`, getComputedStyle(e.firstElementChild, '::before').content))`)
+		if marked := slices.Repeat([]string{line.marker}, 11); !slices.Equal(got, marked) {
+			t.Errorf("open %s: the lines of the attacks are marked %q", line.open, got)
+		}
+	}
+	evaluated[bool](b, `document.querySelectorAll('.outcome').forEach((e) => { e.open = false }), document.querySelector('#run').click(), true`)
+	b.runs("the query, which opening each has taken from what is taken along", "Ada of Acme: 2 rows. Gil of Globex: 2 rows. 2 the same.")
 	got := map[string]string{}
 	for _, line := range evaluated[[][]string](b, `[...document.querySelectorAll('#attacks li')].map((e) =>
 		['h3', '.pill', '.code'].map((s) => e.querySelector(s)?.textContent ?? ''))`) {
@@ -306,6 +320,9 @@ func playPhone(t *testing.T, b *browser) {
 		.filter((e) => e.getBoundingClientRect().right > 360 && !e.closest('.wide, pre')).map((e) => e.outerHTML.slice(0, 80))`)
 	if width := evaluated[int](b, `document.documentElement.scrollWidth`); width > 360 || len(wide) > 0 {
 		t.Errorf("on a phone 360 wide, the page is %d wide, and these stick out: %q", width, wide)
+	}
+	if left := evaluated[int](b, `document.querySelector('#score').textContent || Math.round(document.querySelector('#try-all').getBoundingClientRect().left - document.querySelector('#against').getBoundingClientRect().left)`); left != 0 {
+		t.Errorf("on a phone, what tries all is %d px from where its text begins", left)
 	}
 	small := evaluated[[]string](b, `[...document.querySelectorAll('button, select')].filter((e) => e.getBoundingClientRect().height < 24).map((e) => e.textContent)`)
 	if len(small) > 0 {
