@@ -210,8 +210,8 @@ func playAttacks(t *testing.T, b *browser) {
 	if score := b.text("#score"); score != "11 of 11 held" {
 		t.Errorf("the page says %q", score)
 	}
-	for _, line := range []struct{ marker, open string }{{`"▸" / ""`, "false"}, {`"▾" / ""`, "true"}} {
-		got := evaluated[[]string](b, `[...document.querySelectorAll('.outcome')].map((e) => (e.open = `+line.open+`, getComputedStyle(e.firstElementChild, '::before').content))`)
+	for _, line := range []struct{ marker, open string }{{"list-item disclosure-closed", "false"}, {"list-item disclosure-open", "true"}} {
+		got := evaluated[[]string](b, `[...document.querySelectorAll('.outcome')].map((e) => (e.open = `+line.open+`, getComputedStyle(e.firstElementChild))).map((s) => s.display + ' ' + s.listStyleType)`)
 		if marked := slices.Repeat([]string{line.marker}, 11); !slices.Equal(got, marked) {
 			t.Errorf("open %s: the lines of the attacks are marked %q", line.open, got)
 		}
