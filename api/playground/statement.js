@@ -20,8 +20,8 @@ export function tablesOf(query) {
   return [...found].map(([table, command]) => ({ name: table, command }));
 }
 
-// One for each parenthesis that is open: whether a table comes next, whether commas stand between tables, and whether FROM
-// belongs to a statement here and not to a function, as in extract(year from …).
+// One for each parenthesis that is open: whether a table comes next, whether commas stand between tables, and whether a FROM is a
+// statement's here and not a function's, as in extract(year from …).
 const level = (wants = false) => ({ wants, lists: wants, reads: false });
 
 function* named(words) {

@@ -3,12 +3,13 @@ import { block, count, el, sentence } from './dom.js';
 /** explained is why a caller sees which rows of a table: the policies that decided on a command, the plan, and a question about one row, which may have failed. */
 export function explained(found, command, askRow, { row, failed } = {}) {
   const [decided, others] = split(found.policies ?? [], command);
+  const judged = found.row && !found.unread;
   return [
     el('p', { class: 'because' }, found.answer),
     share(found),
-    ...decided.map((p) => policy(p, found.row)),
+    ...decided.map((p) => policy(p, judged)),
     ...(found.typos ?? []).map(typo),
-    others.length ? el('details', {}, el('summary', {}, count(others.length, 'other policy').replace('policys', 'policies')), ...others.map((p) => policy(p, found.row))) : null,
+    others.length ? el('details', {}, el('summary', {}, count(others.length, 'other policy').replace('policys', 'policies')), ...others.map((p) => policy(p, judged))) : null,
     found.plan?.length ? el('details', {}, el('summary', {}, 'Plan'), block('The plan of reading the table', found.plan.join('\n'))) : null,
     rowQuestion(row ?? found.row?.key ?? '', failed ? sentence(failed.message) : seen(found), askRow),
   ].filter(Boolean);
@@ -66,7 +67,7 @@ function rowQuestion(row, verdict, askRow) {
 
 function seen({ row, unread }) {
   if (!row) return '';
-  if (unread && !row.seen) return `This caller does not see row ${row.key}; whether there is one was not looked for.`;
+  if (unread && !row.seen) return `This caller does not see a row ${row.key}; whether there is one was not looked for.`;
   if (!row.exists) return `There is no row ${row.key}, for anybody.`;
   return `Row ${row.key} is there, and this caller ${row.seen ? 'sees it' : 'does not see it'}.`;
 }
