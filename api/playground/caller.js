@@ -148,7 +148,7 @@ export class Caller {
     const fill = (next) => part.replaceChildren(...[one('h4', part), ...next].filter(Boolean));
     const explain = (found) => {
       const failed = server.wrong(found);
-      if (failed) return fill(unexplained(found.status === 400 ? unknown(name) : sentence(`not explained: ${failed.message}`), found.status === 400 ? null : again));
+      if (failed) return fill(found.status === 400 ? unexplained(unknown(name)) : unexplained(sentence(`not explained: ${failed.message}`), again));
       const ask = async (row) => {
         const asked = await this.explanation(name, row);
         if (!asked) return;
