@@ -84,6 +84,7 @@ func addCobrasOwn(root *cobra.Command) {
 		switch c.Name() {
 		case "help":
 			c.Short, c.Example = "Say more of a command, with an example", "  rowpass help token issue"
+			c.Run, c.RunE = nil, func(c *cobra.Command, args []string) error { return help(c.Root(), args) }
 		case "completion":
 			c.Short, c.Example = "Print what makes a shell complete rowpass's commands, flags and names", "  rowpass completion bash > /etc/bash_completion.d/rowpass"
 			for _, shell := range c.Commands() {
@@ -91,6 +92,22 @@ func addCobrasOwn(root *cobra.Command) {
 			}
 		}
 	}
+}
+
+// help is a command's page. Cobra's own command shows the whole program's where there is none of that name.
+func help(root *cobra.Command, args []string) error {
+	c, left, err := root.Find(args)
+	if err == nil && len(left) > 0 {
+		err = c.ValidateArgs(left)
+		if err == nil {
+			err = fmt.Errorf("%s has no commands; rowpass help %s", c.CommandPath(), strings.Join(args[:len(args)-len(left)], " "))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	c.InitDefaultHelpFlag()
+	return c.Help()
 }
 
 // overview is the page of whoever types rowpass and nothing else.
