@@ -257,7 +257,7 @@ func (l *loader) databaseUser(key string, u Secret) string {
 	}
 	conf, err := pgconn.ParseConfig(string(u))
 	switch {
-	case err == nil:
+	case err == nil && !strings.Contains(conf.Database, "@"):
 		return conf.User
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		l.refuse(key, "a file that it names (sslrootcert, sslcert, sslkey, servicefile) can't be read")

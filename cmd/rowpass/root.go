@@ -41,6 +41,9 @@ runs a private one.`,
 	holder(root)
 	root.RunE = func(c *cobra.Command, _ []string) error { return p.overview(c) }
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if strings.Contains(err.Error(), "duration") {
+			return fmt.Errorf("%w; give a number with its unit, such as 15m or 720h", err)
+		}
 		return fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())
 	})
 	root.SetIn(p.stdin)
