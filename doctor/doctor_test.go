@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 var claims = []string{"iss", "sub", "aud", "exp", "iat", "jti", "client_id", "tenant_id", "role", "scope"}
 
 func config(d dbtest.Database) doctor.Config {
-	return doctor.Config{OwnerURL: d.OwnerURL, Gateway: dbtest.Gateway, Claims: claims}
+	return doctor.Config{OwnerURL: d.OwnerURL, GatewayURL: d.GatewayURL, Gateway: dbtest.Gateway, Claims: claims}
 }
 
 func examine(t *testing.T, c doctor.Config) []doctor.Finding {
@@ -270,7 +270,7 @@ func TestTheManualListsWhatIsInTheZoo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listed, caught := map[string]bool{}, map[string]bool{"gateway-inherits": true} // whose name depends on the server's version
+	listed, caught := map[string]bool{}, map[string]bool{"gateway-inherits": true, "not-examined": true} // the first one's name depends on the server's version, the second takes another session
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (high|medium|low)").FindAllStringSubmatch(string(manual), -1) {
 		listed[row[1]] = true
 	}

@@ -64,7 +64,7 @@ func (p *program) examine(ctx context.Context) (found []doctor.Finding, err erro
 // examination is what doctor is to look at. Functions of PostgreSQL's matter where callers may send SQL.
 func (c Config) examination(ownerURL, gatewayURL string) doctor.Config {
 	e := doctor.Config{
-		OwnerURL: ownerURL, Gateway: db.LoginOf(gatewayURL), Claims: c.sentClaims(), Tolerated: c.Database.Unprotected, AuthSchema: c.Database.AuthSchema,
+		OwnerURL: ownerURL, GatewayURL: gatewayURL, Gateway: db.LoginOf(gatewayURL), Claims: c.sentClaims(), Tolerated: c.Database.Unprotected, AuthSchema: c.Database.AuthSchema,
 	}
 	if c.SQL.Enabled || c.Issuer.Demo {
 		e.Dangerous = migrations.DangerousFunctions

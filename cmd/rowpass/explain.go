@@ -64,9 +64,13 @@ func (p *program) explainTable(ctx context.Context, raw, table, row string) (fou
 	if err != nil {
 		return found, schema, err
 	}
-	err = p.asOwner(ctx, "explain", func(ownerURL string) error {
+	err = p.onDatabase(ctx, func(_ Config, l logins) error {
+		ownerURL, err := l.ownerURL("explain")
+		if err != nil {
+			return err
+		}
 		found, err = doctor.Explain(ctx, doctor.ExplainConfig{
-			OwnerURL: ownerURL, Role: claims.Role, Claims: claims.JSON, Table: table, Row: row, AuthSchema: schema,
+			OwnerURL: ownerURL, GatewayURL: l.gateway, Role: claims.Role, Claims: claims.JSON, Table: table, Row: row, AuthSchema: schema,
 		})
 		return err
 	})

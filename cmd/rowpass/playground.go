@@ -27,7 +27,10 @@ func (s *service) explanations() api.Explain {
 		return nil
 	}
 	return func(ctx context.Context, role string, claims json.RawMessage, table, row string) (any, error) {
-		found, err := doctor.Explain(ctx, doctor.ExplainConfig{OwnerURL: s.logins.owner, Role: role, Claims: claims, Table: table, Row: row})
+		found, err := doctor.Explain(ctx, doctor.ExplainConfig{
+			OwnerURL: s.logins.owner, GatewayURL: s.logins.gateway, Role: role, Claims: claims, Table: table, Row: row, ToCaller: true,
+			AuthSchema: s.config.Database.AuthSchema,
+		})
 		switch {
 		case errors.Is(err, doctor.ErrNoTable):
 			return nil, api.ErrTable
