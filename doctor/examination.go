@@ -17,7 +17,7 @@ type examination struct {
 	asks      askers
 	relations []relation
 	policies  []policy  // those that are for one of Roles
-	locked    []uint32  // relations that another session lets nobody read; never nil
+	locked    []uint32  // policies that another session lets nobody read; never nil
 	missed    []Finding // what was not examined for that, or for want of a gateway
 }
 

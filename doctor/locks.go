@@ -23,41 +23,61 @@ func (e *examination) run(ctx context.Context, c check) (found []Finding, err er
 	return found, err
 }
 
-// held lists which of the relations $1 are locked by another session, or are about to be, so that nobody else reads them.
+// held lists the relations that another session locks, or is about to, so that nobody else reads them. PostgreSQL's own are not waited for.
 const held = `
 	select distinct relation from pg_catalog.pg_locks
-	where locktype = 'relation' and mode = 'AccessExclusiveLock' and database = (select oid from pg_catalog.pg_database where datname = current_database())
-		and relation = any ($1::oid[])
+	where locktype = 'relation' and mode = 'AccessExclusiveLock' and relation >= 16384
+		and database = (select oid from pg_catalog.pg_database where datname = current_database())
 	order by 1`
 
-// leaveLocked takes relations out of the examination that stay locked: to write their policies as text PostgreSQL has to open them.
+// naming lists the policies of the relations $1 and those that look into one of them.
+const naming = `
+	select p.oid, format('%I.%I policy %I', nspname, relname, polname), polrelid = any ($1::oid[])
+	from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = polrelid join pg_catalog.pg_namespace n on n.oid = relnamespace
+	where polrelid = any ($1::oid[]) or exists (select from pg_catalog.pg_depend where classid = 'pg_catalog.pg_policy'::regclass and objid = p.oid
+		and refclassid = 'pg_catalog.pg_class'::regclass and refobjid = any ($1::oid[]))
+	order by 2`
+
+// leaveLocked takes relations out of the examination that stay locked, and policies that name one: to write these as text, PostgreSQL has
+// to open what they name.
 func (e *examination) leaveLocked(ctx context.Context) error {
-	var all []uint32
-	for _, r := range e.relations {
-		all = append(all, r.OID)
-	}
-	suspects, err := list[uint32](ctx, e.tx, held, all)
+	suspects, err := list[uint32](ctx, e.tx, held)
 	if err != nil {
 		return err
 	}
+	locked := []uint32{}
+	var answer *pgconn.PgError
 	for _, oid := range suspects {
 		err := try(ctx, e.tx, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, `select pg_catalog.pg_relation_size($1::oid)`, oid) // opens it, and needs no right on it
 			return err
 		})
 		if waited(err) {
-			answer, _ := refused(err)
-			at := slices.IndexFunc(e.relations, func(r relation) bool { return r.OID == oid })
-			e.missed = append(e.missed, notExamined(e.relations[at].Name, answer))
-			e.relations = slices.Delete(e.relations, at, at+1)
-			e.locked = append(e.locked, oid)
-			err = nil
+			answer, _ = refused(err)
+			locked, err = append(locked, oid), nil
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	e.relations = slices.DeleteFunc(e.relations, func(r relation) bool {
+		left := slices.Contains(locked, r.OID)
+		if left {
+			e.missed = append(e.missed, notExamined(r.Name, answer))
+		}
+		return left
+	})
+	all, err := list[struct {
+		OID    uint32
+		Object string
+		Own    bool // of a locked relation, which is told already
+	}](ctx, e.tx, naming, locked)
+	for _, p := range all {
+		if e.locked = append(e.locked, p.OID); !p.Own {
+			e.missed = append(e.missed, notExamined(p.Object, answer))
+		}
+	}
+	return err
 }
 
 // notExamined tells of what took too long to look at.
