@@ -31,7 +31,7 @@ const policies = `
 		array(select r from unnest($2::text[]) r where exists (select from unnest(polroles) for_role where for_role = 0 or pg_catalog.pg_has_role(r, for_role, 'USAGE'))),
 		coalesce(pg_catalog.pg_get_expr(polqual, polrelid), ''), coalesce(pg_catalog.pg_get_expr(polwithcheck, polrelid), '')
 	from pg_catalog.pg_policy join pg_catalog.pg_class c on c.oid = polrelid join pg_catalog.pg_namespace n on n.oid = relnamespace
-	where nspname = any ($1::text[]) and relrowsecurity and polrelid <> all ($3::oid[])
+	where nspname = any ($1::text[]) and relrowsecurity and pg_policy.oid <> all ($3::oid[])
 	order by nspname, relname, polname`
 
 // readPolicies reads each policy of the schemas that is for callers, and what its expressions do.
