@@ -80,6 +80,9 @@ func Examine(ctx context.Context, c Config) ([]Finding, error) {
 	findings := append([]Finding{}, e.missed...)
 	for _, check := range checks {
 		found, err := e.run(ctx, check)
+		if err == nil {
+			found, err = e.offered(ctx, found)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", check.step, err)
 		}

@@ -14,13 +14,14 @@ const (
 	other    kind = iota // whatever is not told apart: literals, CASE, IS NULL …
 	column               // a name, of whichever relation
 	literal              // a string
-	call                 // a function's
+	call                 // a function's, with its arguments as kids
 	cast                 // one kid, and the type as name
 	binary               // two kids, and the operator as name
 	all                  // AND
 	either               // OR
-	selected             // ( SELECT one AS name) without FROM: one kid
-	queried              // a sub-select with FROM
+	selected             // ( SELECT one AS name) without FROM, for a value: one kid
+	queried              // any other sub-select
+	operand              // what stands in parentheses behind IN, ANY or ALL and is no sub-select: one kid, which none can take the place of
 )
 
 // expr is an expression as PostgreSQL writes it out: fully parenthesised, keywords in capitals, names in lower case or quotes.
@@ -31,6 +32,8 @@ type expr struct {
 	kids []expr
 	from int // where it begins in the source, parentheses included
 	to   int // where it ends
+
+	loose bool // it is several words without parentheses of their own, or a list, so no sub-select can be made of it
 }
 
 // parse reads what pg_get_expr gave. It takes any text: what is no expression is other.
@@ -47,8 +50,12 @@ func parse(source string) expr {
 // item is an expression, or the keyword, operator or comma between two.
 type item struct {
 	expr
-	word string // "" for an expression
+	word  string // "" for an expression
+	group bool   // the expression has parentheses of its own
 }
+
+// isValue says whether the item can be cast: keywords such as NULL and CURRENT_USER can.
+func (i item) isValue() bool { return i.word == "" || isLetter(rune(i.word[0])) }
 
 type parser struct {
 	source string
@@ -67,8 +74,8 @@ func (p *parser) items() []item {
 		if p.at >= len(p.source) || p.source[p.at] == ')' || p.source[p.at] == ']' {
 			return all
 		}
-		if last := len(all) - 1; strings.HasPrefix(p.source[p.at:], "::") && last >= 0 && all[last].word == "" {
-			all[last].expr = p.cast(all[last].expr)
+		if last := len(all) - 1; strings.HasPrefix(p.source[p.at:], "::") && last >= 0 && all[last].isValue() {
+			all[last] = item{expr: p.cast(all[last].expr)}
 			continue
 		}
 		all = append(all, p.item())
@@ -78,8 +85,12 @@ func (p *parser) items() []item {
 func (p *parser) item() item {
 	from := p.at
 	switch c := p.source[p.at]; {
-	case c == '(' || c == '[':
-		return item{expr: p.group(from)}
+	case c == '(':
+		e, closed := p.group(from)
+		return item{expr: e, group: closed}
+	case c == '[':
+		kids := p.arguments()
+		return item{expr: expr{kids: kids, from: from, to: p.at, loose: true}}
 	case c == '\'':
 		value := p.quoted('\'')
 		return item{expr: expr{kind: literal, name: value, from: from, to: p.at}}
@@ -94,22 +105,62 @@ func (p *parser) item() item {
 		_, size := utf8.DecodeRuneInString(p.source[p.at:])
 		p.at += size
 	}
-	return item{word: p.source[from:p.at]}
+	return p.word(from)
+}
+
+func (p *parser) word(from int) item {
+	return item{expr: expr{from: from, to: p.at}, word: p.source[from:p.at]}
 }
 
 const operators = "+-*/<>=~!@#%^&|`?"
 
-// group reads parentheses or brackets with what stands in them.
-func (p *parser) group(from int) expr {
+// group reads parentheses with what stands in them, and says whether they close.
+func (p *parser) group(from int) (e expr, closed bool) {
+	inner, closed := p.inner()
+	return combine(inner, from, p.at), closed
+}
+
+// inner reads what stands in parentheses or brackets.
+func (p *parser) inner() (inner []item, closed bool) {
 	p.at++
 	if p.depth++; p.depth > maxDepth {
 		p.at = len(p.source)
-		return expr{from: from, to: p.at}
+		return nil, false
 	}
-	inner := p.items()
+	inner = p.items()
 	p.depth--
+	closed = p.at < len(p.source)
 	p.at = min(p.at+1, len(p.source))
-	return combine(inner, from, p.at)
+	return inner, closed
+}
+
+// arguments reads what stands in parentheses or brackets, with commas between.
+func (p *parser) arguments() []expr {
+	inner, _ := p.inner()
+	var all []expr
+	for _, argument := range splitItems(inner) {
+		all = append(all, bare(argument))
+	}
+	return all
+}
+
+// splitItems divides items at commas.
+func splitItems(items []item) [][]item {
+	var parts [][]item
+	from := 0
+	for i, it := range items {
+		if it.word == "," {
+			parts, from = append(parts, items[from:i]), i+1
+		}
+	}
+	return slices.DeleteFunc(append(parts, items[from:]), func(part []item) bool { return len(part) == 0 })
+}
+
+// bare makes one expression of items without parentheses around them.
+func bare(items []item) expr {
+	e := combine(items, items[0].from, items[len(items)-1].to)
+	e.loose = e.loose || len(items) > 1
+	return e
 }
 
 // named reads a name, a call or a keyword. PostgreSQL writes what is called directly before its parenthesis, and keywords apart.
@@ -119,17 +170,25 @@ func (p *parser) named(from int) item {
 		p.at++
 		name += "." + p.name()
 	}
-	if p.at < len(p.source) && p.source[p.at] == '(' {
-		arguments := p.group(p.at)
-		return item{expr: expr{kind: call, name: name, kids: []expr{arguments}, from: from, to: p.at}}
-	}
 	text := p.source[from:p.at]
+	switch {
+	case p.at >= len(p.source):
+	case text == "ARRAY" && p.source[p.at] == '(':
+		e, _ := p.group(p.at)
+		return item{expr: expr{kind: queried, kids: []expr{e}, from: from, to: p.at}}
+	case text == "ARRAY" && p.source[p.at] == '[':
+		kids := p.arguments()
+		return item{expr: expr{kids: kids, from: from, to: p.at}}
+	case p.source[p.at] == '(':
+		kids := p.arguments()
+		return item{expr: expr{kind: call, name: name, kids: kids, from: from, to: p.at}}
+	}
 	switch {
 	case text == "E" && p.at < len(p.source) && p.source[p.at] == '\'':
 		p.quoted('\'')
 		return item{expr: expr{from: from, to: p.at}}
 	case text == strings.ToUpper(text) && !strings.Contains(text, `"`) && strings.ToLower(text) != text:
-		return item{word: text}
+		return p.word(from)
 	case text == "true" || text == "false":
 		return item{expr: expr{from: from, to: p.at}}
 	}
@@ -212,34 +271,65 @@ func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 
 // combine makes one expression of what stands between two parentheses.
 func combine(items []item, from, to int) expr {
-	e := expr{from: from, to: to}
-	for _, i := range items {
-		if i.word == "" {
-			e.kids = append(e.kids, i.expr)
-		}
-	}
+	e := expr{from: from, to: to, kids: kidsOf(items)}
 	has := func(word string) bool { return slices.ContainsFunc(items, func(i item) bool { return i.word == word }) }
 	switch {
-	case len(items) > 0 && items[0].word == "SELECT":
+	case len(items) > 0 && slices.Contains([]string{"SELECT", "VALUES", "WITH"}, items[0].word), has("UNION"), has("INTERSECT"), has("EXCEPT"):
 		return subselect(e, items, has("FROM"))
-	case has("OR"):
+	case between(items, "OR"):
 		e.kind = either
-	case has("AND") && !has("BETWEEN"):
+	case between(items, "AND"):
 		e.kind = all
 	case len(items) == 1 && len(e.kids) == 1:
 		e = e.kids[0]
 		e.from, e.to = from, to
-	case len(items) == 3 && len(e.kids) == 2 && items[1].word != "" && items[1].word != ",":
+	case len(items) == 3 && len(e.kids) == 2 && between(items, items[1].word) && items[1].word != ",":
 		e.kind, e.name = binary, items[1].word
 	case len(items) == 4 && items[1].word == "=" && items[2].word == "ANY" && len(e.kids) == 2:
 		e.kind, e.name = binary, "IN"
 	}
+	e.loose = e.loose || e.kind == other && has(",")
 	return e
+}
+
+// kidsOf gives the expressions among items. Behind some words stands no value: a sub-select there may give many rows.
+func kidsOf(items []item) []expr {
+	var kids []expr
+	for i, it := range items {
+		switch {
+		case it.word != "":
+			continue
+		case i == 0 || !slices.Contains([]string{"IN", "ANY", "ALL", "SOME", "EXISTS"}, items[i-1].word):
+		case it.kind == selected:
+			it.kind = queried
+		case it.kind != queried && it.group:
+			it.expr = it.asOperand()
+		}
+		kids = append(kids, it.expr)
+	}
+	return kids
+}
+
+// asOperand is e with its parentheses about it.
+func (e expr) asOperand() expr {
+	inner := e
+	inner.from, inner.to = e.from+1, e.to-1
+	return expr{kind: operand, kids: []expr{inner}, from: e.from, to: e.to}
+}
+
+// between says whether the word stands between each two expressions, and nothing else does.
+func between(items []item, word string) bool {
+	for i, it := range items {
+		if i%2 == 0 && it.word != "" || i%2 == 1 && it.word != word {
+			return false
+		}
+	}
+	return len(items) > 2 && len(items)%2 == 1 && word != ""
 }
 
 func subselect(e expr, items []item, from bool) expr {
 	e.kind = queried
-	if from || len(items) < 2 {
+	if from || len(items) < 2 || items[0].word != "SELECT" {
 		return e
 	}
 	list := items[1:]

@@ -149,5 +149,6 @@ func (k key) finding(r relation, first string) Finding {
 
 // leadBy puts a column before those of a definition.
 func leadBy(definition, column string) string {
-	return strings.Replace(definition, "(", "("+column+", ", 1)
+	at := outside(definition, "(") + 1
+	return definition[:at] + column + ", " + definition[at:]
 }
