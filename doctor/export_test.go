@@ -1,5 +1,7 @@
 package doctor
 
+import "context"
+
 // volatile are functions that say something else each time, where Mend looks.
 var volatile = map[string]bool{"random": true, "public.next": true}
 
@@ -31,3 +33,14 @@ func QuoteIdent(name string) string { return quoteIdent(name) }
 
 // LeadBy puts a column before those of a definition.
 func LeadBy(definition, column string) string { return leadBy(definition, column) }
+
+// Offered takes the SQL out of findings where it can't be offered.
+func Offered(ctx context.Context, c Config, findings []Finding) ([]Finding, error) {
+	c.Roles = []string{"authenticated"}
+	e, err := begin(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer e.end(ctx)
+	return e.offered(ctx, findings)
+}

@@ -43,7 +43,7 @@ const relations = `
 		greatest(reltuples, 0)::float8,
 		(select coalesce(jsonb_agg(jsonb_build_object('name', attname, 'quoted', format('%I', attname), 'number', attnum, 'type', pg_catalog.format_type(atttypid, atttypmod),
 				'notnull', attnotnull, 'always', attgenerated <> '' or exists (select from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = tgfoid
-				where tgrelid = c.oid and tgtype & 7 = 7 and tgenabled in ('O', 'A') and prosrc ~* ('\mnew\.(' || regexp_replace(attname, '[^[:alnum:]_]', '\\\&', 'g') || '|' || regexp_replace(format('%I', attname), '[^[:alnum:]_]', '\\\&', 'g') || ')\s*:?=[^=]'))) order by attnum), '[]')
+				where tgrelid = c.oid and tgtype & 7 = 7 and tgenabled in ('O', 'A') and prosrc ~* ('\mnew\.(' || regexp_replace(attname, '[^[:alnum:]_]', '\\\&', 'g') || '|' || regexp_replace('"' || replace(attname, '"', '""') || '"', '[^[:alnum:]_]', '\\\&', 'g') || ')\s*:?=[^=]'))) order by attnum), '[]')
 			from pg_catalog.pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped),
 		exists (select from pg_catalog.pg_policy p, unnest(polroles) for_role, unnest($2::text[]) r where polrelid = c.oid
 			and (for_role = 0 or pg_catalog.pg_has_role(r, for_role, 'USAGE'))),
