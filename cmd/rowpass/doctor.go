@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -21,8 +20,8 @@ func (p *program) doctorCommand() *cobra.Command {
 	var fix string
 	c := &cobra.Command{
 		Use: "doctor", Short: "Examine the database: open tables, slow policies, keys that leak, logins that bypass", Args: noArgs,
-		Long: `Examine the database as its owner: catalogues, and the plans that PostgreSQL makes for callers. Each finding says why it is one, what
-it costs, and the SQL that mends it. Nothing is changed, not with --fix either, which writes a migration to read, try and run.
+		Long: `Examine the database: catalogues as its owner, and, over the gateway's login, the plans that PostgreSQL makes for callers. Each
+finding says why it is one, what it costs, and the SQL that mends it. Nothing is changed, not with --fix either, which writes a migration to read, try and run.
 
 The exit status is 1 where a finding is of severity high or medium, so that CI can ask; 0 otherwise.
 docs/doctor.md lists all findings. What database.unprotected names is left out.`,
@@ -95,10 +94,7 @@ func (c Config) sentClaims() []string {
 
 func (p *program) reportFindings(found []doctor.Finding, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(p.stdout)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(found)
+		return writeJSON(p.stdout, found)
 	}
 	if len(found) == 0 {
 		_, err := fmt.Fprintln(p.stdout, "Nothing was found.")
