@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 )
 
 // session is two read-only transactions that see the same rows. The owner's is for catalogues, and for rows of what the owner itself
@@ -65,7 +67,21 @@ func connect(ctx context.Context, setting, url string) (*pgx.Conn, error) {
 		return nil, fmt.Errorf("%s cannot be read; it looks like postgres://user:password@host:5432/database", setting)
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
+	config.BuildContextWatcherHandler = cancelRequest
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
 	return pgx.ConnectConfig(ctx, config)
+}
+
+const (
+	connectTimeout = 5 * time.Second
+	grace          = time.Second // for a cancelled statement to end
+)
+
+// cancelRequest ends a statement that nobody waits for any more: closing the connection alone would leave it running.
+func cancelRequest(conn *pgconn.PgConn) ctxwatch.Handler {
+	return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: grace}
 }
 
 func (s *session) start(ctx context.Context, c sessionConfig) (err error) {
