@@ -49,6 +49,11 @@ func (e *examination) leaveLocked(ctx context.Context) error {
 	var answer *pgconn.PgError
 	for _, oid := range suspects {
 		err := try(ctx, e.tx, func(tx pgx.Tx) error {
+			if len(locked) > 0 { // by now the others have had their time, too
+				if _, err := tx.Exec(ctx, `set local lock_timeout = '100ms'`); err != nil {
+					return err
+				}
+			}
 			_, err := tx.Exec(ctx, `select pg_catalog.pg_relation_size($1::oid)`, oid) // opens it, and needs no right on it
 			return err
 		})

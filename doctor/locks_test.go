@@ -26,6 +26,7 @@ func TestALockedTableIsLeftOut(t *testing.T) {
 	t.Parallel()
 	for name, line := range map[string]struct{ lock, want string }{
 		"one with a policy":                       {"public.items", "not-examined: public.items"},
+		"one of several":                          {"public.items, public.other", "not-examined: public.other"},
 		"one with a rule":                         {"public.ruled", "not-examined: rules and guards"},
 		"one that a function's body names":        {"public.named", "not-examined: functions that policies call"},
 		"one that another's policy looks into":    {"public.ruled", "not-examined: public.other policy asks"},
