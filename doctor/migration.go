@@ -59,10 +59,14 @@ func takenBack(f Finding) string {
 	return block(f.Undo)
 }
 
+// nowhere is what SQL begins with in which operators or functions are called: PostgreSQL has written their names without schema pg_catalog, and
+// where a schema is looked through in which others may create, one of theirs that fits better would be found.
+const nowhere = "set search_path = '';\n"
+
 // block keeps statements together, whatever semicolons stand within them. Each says by itself that names are looked up nowhere: one may be
 // run alone, and goose gives each to another connection where somebody has told it to use no transaction.
 func block(statements string) string {
-	return "-- +goose ENVSUB OFF\n-- +goose StatementBegin\nset search_path = '';\n" + statements + "\n-- +goose StatementEnd\n"
+	return "-- +goose ENVSUB OFF\n-- +goose StatementBegin\n" + nowhere + strings.TrimPrefix(statements, nowhere) + "\n-- +goose StatementEnd\n"
 }
 
 // mostInLine is how many characters of a finding's text are told.

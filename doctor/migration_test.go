@@ -204,7 +204,7 @@ func TestTheMigrationOfHostileNamesAndTextsRunsOurStatementsAlone(t *testing.T) 
 // captured is a policy whose comparison somebody else's operator takes over where names are looked up in schema public.
 var captured = []string{
 	"create type public.st as enum ('on', 'off')", "create table public.z (k int, owner text, st public.st)", "create index on public.z (owner)", "insert into public.z values (1, 'u', 'on'), (2, 'u', 'off')",
-	"alter table public.z enable row level security", "create policy p on public.z to authenticated using (st = 'on' and owner = auth.user_id())",
+	"alter table public.z enable row level security", "create policy p on public.z to authenticated using (st = 'on' and owner = auth.user_id() and owner <> '\\')",
 	"create unique index z_leads on public.z (k) where st = 'on'", "create sequence public.steps",
 }
 
@@ -212,6 +212,29 @@ var captured = []string{
 var capturing = []string{
 	"create function public.always(public.st, public.st) returns boolean language sql immutable as 'select true'",
 	"create operator public.= (leftarg = public.st, rightarg = public.st, function = public.always)",
+}
+
+func TestAMendLooksNamesUpNowhere(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	dbtest.Exec(t, d.OwnerURL, append(captured, "create table public.logs (id serial)", "grant usage on sequence public.logs_id_seq to authenticated",
+		"create rule tell as on insert to public.z where new.st = 'on' do also delete from public.logs")...)
+	dbtest.Exec(t, d.SuperuserURL, append(capturing, "create function public.setval(text, bigint, boolean) returns bigint language plpgsql as $$begin raise 'captured'; end$$")...)
+	for _, f := range examine(t, config(d)) {
+		dbtest.Exec(t, d.OwnerURL, f.Mend)
+		if f.ID == "rule-runs-as-owner" {
+			dbtest.Exec(t, d.OwnerURL, f.Undo)
+		}
+	}
+	conn := dbtest.Connect(t, d.OwnerURL)
+	if rows := visible(t, conn, "public.z", "authenticated", `{"sub":"u"}`); rows != "1" {
+		t.Errorf("rows %s are seen", rows)
+	}
+	var foreign []string
+	const calling = `select distinct refobjid::regoperator::text from pg_depend where refclassid = 'pg_operator'::regclass and refobjid in (select oid from pg_operator where oprnamespace = 'public'::regnamespace) and classid <> 'pg_operator'::regclass`
+	if err := conn.QueryRow(t.Context(), "select array("+calling+")").Scan(&foreign); err != nil || len(foreign) > 0 {
+		t.Errorf("what was mended calls %q: %v", foreign, err)
+	}
 }
 
 func TestTheMigrationLooksNamesUpNowhere(t *testing.T) {

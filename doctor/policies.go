@@ -170,7 +170,7 @@ func (p policy) asItWas() string {
 
 func (p policy) alter(x expressions, expression func(*shape) string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "alter policy %s on %s", p.Name, p.of.Name)
+	fmt.Fprintf(&b, nowhere+"alter policy %s on %s", p.Name, p.of.Name)
 	if x.using != nil {
 		fmt.Fprintf(&b, " using (%s)", expression(x.using))
 	}

@@ -179,7 +179,7 @@ func visible(t *testing.T, conn *pgx.Conn, table, role, claims string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(t.Context()) }()
-	if _, err := tx.Exec(t.Context(), "select setval('public.steps', 1, false), auth.impersonate('"+claims+"', '"+role+"')"); err != nil {
+	if _, err := tx.Exec(t.Context(), "select pg_catalog.setval('public.steps', 1, false), auth.impersonate('"+claims+"', '"+role+"')"); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := tx.Query(t.Context(), "select k::text from "+table+" order by k")
@@ -211,9 +211,9 @@ func TestAMendedPolicyLetsTheSameRowsThrough(t *testing.T) {
 	mended := map[string]string{}
 	for _, f := range examine(t, config(d)) {
 		table, _, _ := strings.Cut(f.Object, " policy ")
-		if using := tables[table]; using != "" && strings.HasPrefix(f.Mend, "alter policy") {
+		if using := tables[table]; using != "" && strings.Contains(f.Mend, "alter policy") {
 			mended[using] = f.Mend
-			if _, err := conn.Exec(t.Context(), "set search_path = ''; "+f.Mend); err != nil {
+			if _, err := conn.Exec(t.Context(), f.Mend); err != nil {
 				t.Errorf("the mend of %s: %v\n%s", using, err, f.Mend)
 			}
 		}
