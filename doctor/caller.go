@@ -20,7 +20,7 @@ type caller struct {
 type unfitError struct{ login, what string }
 
 func (e *unfitError) Error() string {
-	return fmt.Sprintf("the login %s %s, which whoever leaves a caller's role has then: rowpass doctor tells how to mend it", quoteIdent(e.login), e.what)
+	return fmt.Sprintf("the gateway's login %s %s, and so could code that leaves a caller's role", quoteIdent(e.login), e.what)
 }
 
 // openCaller connects with the owner's snapshot, so that counts of both fit together. A login that must not run others' code is an

@@ -55,7 +55,7 @@ func Explain(ctx context.Context, c ExplainConfig) (Explanation, error) {
 	}
 	defer s.end(ctx)
 	if s.unfit != nil {
-		return Explanation{}, s.unfit
+		return Explanation{}, fmt.Errorf("%w; rowpass doctor tells how to mend it", s.unfit)
 	}
 	a := &account{ExplainConfig: c, session: s}
 	for _, part := range []struct {
