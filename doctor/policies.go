@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // policy is one of row-level security.
@@ -70,48 +68,6 @@ func (p policy) read(renamed map[string]string, asks askers) (x expressions) {
 		x.check = shapeOf(p.Check, p.of.Plain, types, renamed, asks)
 	}
 	return x
-}
-
-// try lets PostgreSQL read what the mends would make of a policy: what it refuses, a person has to write. It is read as a caller, since the
-// values in it may be of types with others' code.
-func (e *examination) try(ctx context.Context, p policy) error {
-	for _, s := range append(p.shapes(), p.renamed.shapes()...) {
-		for _, t := range []struct {
-			text string
-			left *bool
-		}{{s.mended, &s.unmended}, {s.sealed, &s.unsealed}} {
-			if *t.left || t.text == stripped(s.source) {
-				continue
-			}
-			reads, err := e.reads(ctx, p, t.text)
-			if err != nil {
-				return err
-			}
-			*t.left = !reads
-		}
-	}
-	return nil
-}
-
-// insufficientPrivilege is the SQLSTATE of a caller that may not use a schema. Whoever runs a mend may.
-const insufficientPrivilege = "42501"
-
-// reads says whether a policy could be this expression. Nothing is run. It is not known, so not said, where there is no caller to ask.
-func (e *examination) reads(ctx context.Context, p policy, expression string) (bool, error) {
-	if e.caller == nil {
-		return false, nil
-	}
-	err := e.caller.as(ctx, p.Roles[0], func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `set local search_path = ''`); err != nil {
-			return err
-		}
-		_, err := tx.Prepare(ctx, "", "select from only "+p.of.Name+" where ("+expression+")")
-		return err
-	})
-	if answer, ok := refused(err); ok {
-		return answer.Code == insufficientPrivilege, nil
-	}
-	return err == nil, err
 }
 
 // misspelt are a policy's claims that no issuer sends and that are near to one that is sent.
