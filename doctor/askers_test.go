@@ -131,7 +131,7 @@ func TestAnExplanationAsksTheSchema(t *testing.T) {
 	c, _ := besideSupabase(t, "create policy p on public.todos for select to authenticated using (owner = (select rowpass_auth.uid()))",
 		"insert into public.todos values ('c0000000-0000-4000-8000-000000000001', 'mine'), ('c0000000-0000-4000-8000-000000000002', 'yours')")
 	e, err := doctor.Explain(t.Context(), doctor.ExplainConfig{
-		OwnerURL: c.OwnerURL, Role: "authenticated", Claims: []byte(`{"sub": "c0000000-0000-4000-8000-000000000001"}`), Table: "todos", AuthSchema: "rowpass_auth",
+		OwnerURL: c.OwnerURL, GatewayURL: c.GatewayURL, Role: "authenticated", Claims: []byte(`{"sub": "c0000000-0000-4000-8000-000000000001"}`), Table: "todos", AuthSchema: "rowpass_auth",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -45,7 +45,8 @@ const (
 	avoidIndex  = `set local enable_indexscan = off; set local enable_bitmapscan = off; set local enable_indexonlyscan = off; set local enable_seqscan = on`
 )
 
-// plan is what PostgreSQL would do for a command of a role on the policy's relation; ok is false where the role may not. Nothing is run.
+// plan is what PostgreSQL would do for a command of a role on the policy's relation; ok is false where the role may not. Nothing
+// is run but what the planner runs, as the caller. An answer of PostgreSQL's is an error where it took too long.
 func (e *examination) plan(ctx context.Context, p policy, set string) (n node, ok bool, err error) {
 	role := p.Roles[0]
 	for _, may := range p.Roles {
@@ -54,10 +55,7 @@ func (e *examination) plan(ctx context.Context, p policy, set string) (n node, o
 			break
 		}
 	}
-	if err := e.become(ctx, role); err != nil {
-		return n, false, err
-	}
-	err = e.try(ctx, func(tx pgx.Tx) error {
+	err = e.caller.as(ctx, role, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, set); err != nil {
 			return err
 		}
@@ -72,13 +70,10 @@ func (e *examination) plan(ctx context.Context, p policy, set string) (n node, o
 		n, ok = plans[0].Plan, true
 		return nil
 	})
-	if _, answered := refused(err); answered {
+	if answer, answered := refused(err); answered && answer.Code != canceled && answer.Code != lockNotAvailable {
 		err = nil // for instance no right to that command: what can't be run costs nothing
 	}
-	if err != nil {
-		return n, false, err
-	}
-	return n, ok, e.asOwner(ctx)
+	return n, ok, err
 }
 
 // statement is one that asks for the policy, and for as few others as possible.
@@ -98,10 +93,13 @@ func (p policy) statement() string {
 
 // slowFindings tells what real plans of the roles do for each row, where the policy is why.
 func (e *examination) slowFindings(ctx context.Context, p policy) ([]Finding, error) {
-	if p.using == nil || !p.using.correlated && len(p.using.calls) == 0 && len(p.using.casts) == 0 {
+	if e.caller == nil || p.using == nil || !p.using.correlated && len(p.using.calls) == 0 && len(p.using.casts) == 0 {
 		return nil, nil
 	}
 	n, ok, err := e.plan(ctx, p, avoidIndex)
+	if answer, late := refused(err); late {
+		return []Finding{notExamined(p.object(), answer)}, nil
+	}
 	if err != nil || !ok {
 		return nil, err
 	}

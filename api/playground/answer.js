@@ -48,15 +48,16 @@ function cell(value) {
 /** explained is why a caller sees which rows: the policies that decided on a command, the plan, and a question about one row, which may have failed. */
 export function explained(found, command, askRow, { row, failed } = {}) {
   const [decided, others] = split(found.policies ?? [], command);
+  const judged = found.row && !found.unread;
   return [
     el('h3', {}, 'Why'),
     el('p', { class: 'because' }, found.answer),
     share(found),
-    ...decided.map((p) => policy(p, found.row)),
+    ...decided.map((p) => policy(p, judged)),
     ...(found.typos ?? []).map(typo),
-    others.length ? el('details', {}, el('summary', {}, count(others.length, 'other policy').replace('policys', 'policies')), ...others.map((p) => policy(p, found.row))) : null,
+    others.length ? el('details', {}, el('summary', {}, count(others.length, 'other policy').replace('policys', 'policies')), ...others.map((p) => policy(p, judged))) : null,
     found.plan?.length ? el('details', {}, el('summary', {}, 'Plan'), block('The plan of reading the table', found.plan.join('\n'))) : null,
-    rowQuestion(row ?? found.row?.key ?? '', failed?.message ?? seen(found.row), askRow),
+    rowQuestion(row ?? found.row?.key ?? '', failed?.message ?? seen(found), askRow),
   ].filter(Boolean);
 }
 
@@ -100,8 +101,9 @@ function rowQuestion(row, verdict, askRow) {
     el('div', { class: 'ask-row' }, el('label', { for: id }, 'Row'), input, el('button', { type: 'button', onclick: ask }, 'Ask')), verdict ? el('p', { class: 'muted' }, verdict) : null);
 }
 
-function seen(row) {
+function seen({ row, unread }) {
   if (!row) return '';
+  if (unread && !row.seen) return `This caller does not see a row ${row.key}; whether there is one was not looked for.`;
   if (!row.exists) return `There is no row ${row.key}, for anybody.`;
   return `Row ${row.key} is there, and this caller ${row.seen ? 'sees it' : 'does not see it'}.`;
 }

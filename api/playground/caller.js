@@ -119,8 +119,8 @@ export class Caller {
     const answer = await this.explanation(table);
     if (!answer) return;
     const failed = server.wrong(answer);
-    if (refused && !byRights && (failed || !answer.body.answer.includes(refused.message))) return;
-    const text = answer.status === 400 ? `${table} is no table here, so that no policy decided.` : failed?.message;
+    if (refused && !byRights && (failed || !answer.body.answer.includes(refused.code))) return;
+    const text = answer.status === 400 ? `No table ${table} is open to this caller, so that no policy decided.` : failed?.message;
     const ask = (row) => this.explainRow(table, command, answer.body, row, ask);
     show(place, failed ? [el('h3', {}, 'Why'), el('p', { class: 'muted' }, text)] : explained(answer.body, command, ask));
   }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -21,8 +20,8 @@ func (p *program) doctorCommand() *cobra.Command {
 	var fix string
 	c := &cobra.Command{
 		Use: "doctor", Short: "Examine the database: open tables, slow policies, keys that leak, logins that bypass", Args: noArgs,
-		Long: `Examine the database as its owner: catalogues, and the plans that PostgreSQL makes for callers. Each finding says why it is one, what
-it costs, and the SQL that mends it. Nothing is changed, not with --fix either, which writes a migration to read, try and run.
+		Long: `Examine the database: catalogues as its owner, and, over the gateway's login, the plans that PostgreSQL makes for callers. Each
+finding says why it is one, what it costs, and the SQL that mends it. Nothing is changed, not with --fix either, which writes a migration to read, try and run.
 
 The exit status is 1 where a finding is of severity high or medium, so that CI can ask; 0 otherwise.
 docs/doctor.md lists all findings. What database.unprotected names is left out.`,
@@ -64,7 +63,7 @@ func (p *program) examine(ctx context.Context) (found []doctor.Finding, err erro
 // examination is what doctor is to look at. Functions of PostgreSQL's matter where callers may send SQL.
 func (c Config) examination(ownerURL, gatewayURL string) doctor.Config {
 	e := doctor.Config{
-		OwnerURL: ownerURL, Gateway: db.LoginOf(gatewayURL), Claims: c.sentClaims(), Tolerated: c.Database.Unprotected, AuthSchema: c.Database.AuthSchema,
+		OwnerURL: ownerURL, GatewayURL: gatewayURL, Gateway: db.LoginOf(gatewayURL), Claims: c.sentClaims(), Tolerated: c.Database.Unprotected, AuthSchema: c.Database.AuthSchema,
 	}
 	if c.SQL.Enabled || c.Issuer.Demo {
 		e.Dangerous = migrations.DangerousFunctions
@@ -95,10 +94,7 @@ func (c Config) sentClaims() []string {
 
 func (p *program) reportFindings(found []doctor.Finding, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(p.stdout)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(found)
+		return writeJSON(p.stdout, found)
 	}
 	if len(found) == 0 {
 		_, err := fmt.Fprintln(p.stdout, "Nothing was found.")
