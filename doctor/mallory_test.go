@@ -192,7 +192,7 @@ func TestSealingCallsNoFunctionOfOthers(t *testing.T) {
 	c := config(d)
 	c.AuthSchema = "m"
 	logins := witness(t, d, func() {
-		if _, err := doctor.Examine(t.Context(), c); err == nil || !strings.Contains(err.Error(), "run rowpass migrate up") {
+		if _, err := doctor.Examine(t.Context(), c); err == nil || !strings.Contains(err.Error(), "stand in schema auth of this database") {
 			t.Errorf("schema m is taken for rowpass's: %v", err)
 		}
 	})
@@ -251,7 +251,7 @@ func TestAnErrorIsToldToWhomItMayBe(t *testing.T) {
 		"the caller":         {true, "notes", `authenticated gets an error: policy p fails with "SQLSTATE 22P02".`},
 		"what it may read":   {true, "todos", "authenticated sees row 1: policy todos_own is true of it."},
 		"what it may not":    {true, "rowpass.seal_keys", ""},
-		"the operator again": {false, "rowpass.seal_keys", "authenticated gets an error: it may not use schema rowpass (grant usage on schema rowpass to authenticated)."},
+		"the operator again": {false, "rowpass.seal_keys", "authenticated gets an error: it may not use schema rowpass, which is rowpass's own and for no caller."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := doctor.ExplainConfig{OwnerURL: d.OwnerURL, GatewayURL: d.GatewayURL, Role: "authenticated", Claims: []byte(admin), Table: line.table, Row: "1", ToCaller: line.toCaller}

@@ -119,10 +119,20 @@ func (s *session) migrated(ctx context.Context, role string) error {
 	if err := s.tx.QueryRow(ctx, query, role, quoteIdent(s.schema)+".impersonate(jsonb, text)").Scan(&migrated); err != nil {
 		return fmt.Errorf("looking for schema %s: %w", s.schema, err)
 	}
-	if !migrated {
-		return fmt.Errorf("schema %s of rowpass or role %s is missing in this database; run rowpass migrate up", s.schema, role)
+	if migrated {
+		return nil
 	}
-	return nil
+	const elsewhere = `
+		select nspname::text from pg_catalog.pg_proc join pg_catalog.pg_namespace n on n.oid = pronamespace
+		where proname = 'impersonate' and nspname <> $1 and proowner = (select nspowner from pg_catalog.pg_namespace where nspname = 'rowpass') limit 1`
+	found, err := list[string](ctx, s.tx, elsewhere, s.schema)
+	if err != nil {
+		return fmt.Errorf("looking for rowpass's functions: %w", err)
+	}
+	if len(found) > 0 {
+		return fmt.Errorf("rowpass's functions stand in schema %s of this database, and database.auth_schema says %s; set it to %[1]s", found[0], s.schema)
+	}
+	return fmt.Errorf("schema %s of rowpass or role %s is missing in this database; run rowpass migrate up", s.schema, role)
 }
 
 // sealed is claims as the database's functions believe them.

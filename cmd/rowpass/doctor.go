@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,9 @@ The exit status is 1 where a finding is of severity high or medium, so that CI c
 docs/doctor.md lists all findings. What database.unprotected names is left out.`,
 		Example: "  rowpass doctor\n  rowpass doctor --json | jq -r '.[].id'\n  rowpass doctor --fix migrations/00042_doctor.sql",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkNew(fix); err != nil {
+				return err
+			}
 			found, err := p.examine(cmd.Context())
 			if err != nil {
 				return err
@@ -110,6 +114,20 @@ func (p *program) reportFindings(found []doctor.Finding, asJSON bool) error {
 	}
 	if low == len(found) {
 		fmt.Fprintf(p.stdout, "found of severity low: %d, which is no reason to stop\n", low)
+	}
+	return nil
+}
+
+// checkNew refuses a file that cannot be written before the time is spent on what it would hold.
+func checkNew(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Stat(path); err == nil {
+		return fmt.Errorf("%s is there already; give --fix a new file", path)
+	}
+	if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
+		return fmt.Errorf("%s is no folder: make it first, or give --fix a file elsewhere", filepath.Dir(path))
 	}
 	return nil
 }
