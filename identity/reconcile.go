@@ -68,7 +68,7 @@ func Reconcile(ctx context.Context, c ReconcileConfig) (Reconciled, error) {
 	}
 	r.out.Resumed = r.run.Pages > 0
 	if err := r.all(ctx); err != nil {
-		r.pause(ctx)
+		r.breakOff(ctx, err)
 		return r.outcome(), fmt.Errorf("source %s: %w", name, err)
 	}
 	return r.outcome(), nil
@@ -103,11 +103,16 @@ func (r *reconciler) all(ctx context.Context) error {
 	return refused
 }
 
-// pause gives the lease back even if ctx has ended. If it can't, the lease runs out by itself.
-func (r *reconciler) pause(ctx context.Context) {
+// breakOff gives the lease back even if ctx has ended. If it can't, the lease runs out by itself. In a list without an end there is no
+// place to go on at.
+func (r *reconciler) breakOff(ctx context.Context, why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), listTimeout)
 	defer cancel()
-	_ = r.using(func() error { return r.Store.PauseRun(ctx, r.name, r.run) })
+	give := r.Store.PauseRun
+	if errors.Is(why, ErrEndless) {
+		give = r.Store.AbandonRun
+	}
+	_ = r.using(func() error { return give(ctx, r.name, r.run) })
 }
 
 // using uses the database when it is this run's turn, of those of this store.

@@ -42,9 +42,6 @@ func (r *reconciler) pages(ctx context.Context) (shifted bool, err error) {
 			r.run.Cursor, w = "", newWalk("", r.now())
 			continue
 		}
-		if errors.Is(err, ErrEndless) {
-			r.run.Cursor = "" // there is no place to go on at
-		}
 		if err != nil {
 			return false, err
 		}
