@@ -350,7 +350,9 @@ func TestListerTakesNoPageForTheLastByMistake(t *testing.T) {
 		}
 	}
 	p := newFakeProvider(t, "stytch-b2b")
-	p.disturb = func(int) *fail { return &fail{status: 200, body: `{"organizations":[],"results_metadata":{"next_cursor":"c"}}`} }
+	p.disturb = func(int) *fail {
+		return &fail{status: 200, body: `{"organizations":[],"results_metadata":{"next_cursor":"c"}}`}
+	}
 	l, _ := newPausingLister(t, p.source())
 	if page, err := l.Page(t.Context(), ""); err != nil || page.Next != `{"n":"c"}` {
 		t.Errorf("a page without organizations has a next one, %q, %v", page.Next, err)

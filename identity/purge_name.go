@@ -44,12 +44,12 @@ func (n name) is(token json.Token) bool {
 	case json.Number:
 		return n.names(v.String())
 	case string:
-		return n.names(v) || holdsJSON(v) && n.within([]byte(v))
+		return n.names(v) || (holdsJSON(v) || strings.Contains(v, `\`)) && n.within([]byte(v))
 	}
 	return false
 }
 
-// within looks into a text that begins as JSON. What then is none may be a sentence, which a short name stands in by chance.
+// within looks into a text that may be JSON, or have escapes of it. What is none may be a sentence, where a short name stands by chance.
 func (n name) within(text []byte) bool {
 	if json.Valid(text) {
 		return n.in(text)

@@ -103,7 +103,7 @@ func TestReconcileBeginsAnewBehindAListWithoutAnEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.cfg.Lister = clerk
-	if out := r.run(false); out.Counts.Added != 2+9 || out.Counts.Deleted != 2 {
+	if out := r.run(false); out.Counts.Added != 9 || out.Counts.Deleted != 2 || out.Resumed {
 		t.Errorf("%+v", out)
 	}
 	r.agree()
