@@ -103,7 +103,7 @@ func isObject(value json.RawMessage) bool {
 
 func isEmptyArray(value json.RawMessage) bool {
 	var array []json.RawMessage
-	return value != nil && json.Unmarshal(value, &array) == nil && len(array) == 0
+	return json.Unmarshal(value, &array) == nil && len(array) == 0
 }
 
 // usersAt reads a page's array.

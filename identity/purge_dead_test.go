@@ -40,8 +40,8 @@ func TestAPurgeFindsTheUserInDeadEvents(t *testing.T) {
 		},
 		`c|a&b"/\d`:  {`{"id":"a&b\"/\\d"}`: true, `{"id":"a\u0026b\u0022\u002f\u005cd"}`: true, `{"id":"a\u0026b\"\/\\e"}`: false},
 		"c|😀":        {`{"id":"\ud83d\ude00"}`: true, `{"id":"😀"}`: true, `{"id":"\ud83d\ude01"}`: false, `{"id":"😀x"}`: false},
-		"c|7":        {`{"id":7}`: true, `{"id":"7"}`: true, `{"id":"\u0037"}`: true, `{"at":["users/7"]}`: true, `{"id":77}`: false, `{"text":"[x] 7 \u0037"}`: false, `{"id":"\u0037\u0037"}`: false},
-		"c|cut":      {`{"id":"cut"`: true, `{"id":"\u0063ut`: true, `{"id":"\ud83d\u0063ut","name":"An`: true, `{"held":"{\"id\":\"\\u0063ut`: true, `{"id":"put\`: false},
+		"c|7":        {`{"id":7}`: true, `{"id":"7"}`: true, `{"id":"\u0037"}`: true, `{"at":["users/7"]}`: true, `{"held":"{\"id\":\"7\"}"}`: true, `{"id":77}`: false, `{"text":"[x] 7 \u0037"}`: false, `{"id":"\u0037\u0037"}`: false},
+		"c|cut":      {`{"id":"cut"`: true, `{"id":"\u0063ut`: true, `{"text":"of \u0063ut"`: true, `{"id":"\ud83d\u0063ut","name":"An`: true, `{"held":"{\"id\":\"\\u0063ut`: true, `{"id":"put\`: false},
 		"plain-user": {`{"id":"plain-us\u0065r"}`: true, `{"id":"plain-us\u0066r"}`: false},
 	} {
 		var want, kept []string

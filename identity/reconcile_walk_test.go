@@ -111,7 +111,7 @@ func TestReconcileBeginsAnewBehindAListWithoutAnEnd(t *testing.T) {
 
 // A provider whose clock is behind writes times into its events that are older than the moment its list was read at.
 func TestAChangeRightAfterAReconciliationCounts(t *testing.T) {
-	for _, preset := range []string{"keycloak", "descope", "stytch"} {
+	for _, preset := range []string{"keycloak", "descope", "stytch", "workos"} { // the last has times of change
 		for _, revived := range []bool{false, true} {
 			r := newReconciling(t, preset, fakeUsers(1)...)
 			if revived {
@@ -122,7 +122,7 @@ func TestAChangeRightAfterAReconciliationCounts(t *testing.T) {
 			}
 			r.run(false)
 			r.agree()
-			r.change(func(p *fakeProvider) { p.users[0].name = "Renamed" })
+			r.change(func(p *fakeProvider) { p.users[0].name, p.users[0].updated = "Renamed", time.Now().Add(-4*time.Minute) })
 			user, _, err := r.cfg.Lister.User(t.Context(), r.users[0].id)
 			if err != nil {
 				t.Fatal(err)

@@ -108,6 +108,9 @@ type picky struct {
 }
 
 func (p *picky) User(ctx context.Context, subject string) (json.RawMessage, bool, error) {
+	if ctx.Err() != nil {
+		return nil, false, ctx.Err()
+	}
 	user, found, err := p.directory.User(ctx, subject)
 	if strings.HasPrefix(subject, "slow") {
 		<-ctx.Done()
