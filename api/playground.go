@@ -47,13 +47,14 @@ var (
 )
 
 // Explain says why a caller with this role and these claims sees which rows of a table, or one row by its key, "" for none.
-// What it gives is answered as JSON. ErrTable and ErrRow are among its errors.
+// What it gives is answered to that caller as JSON. ErrTable and ErrRow are among its errors; ErrTable of a table that the role may not
+// read, too.
 type Explain func(ctx context.Context, role string, claims json.RawMessage, table, row string) (any, error)
 
 // playgroundRoutes are there on a demo alone: they tell anybody who the users are, and how many rows others have.
 func (a *api) playgroundRoutes(e *echo.Echo) {
 	get(e, usersPath, a.playgroundUsers)
-	e.POST(explainPath, a.explain)
+	e.POST(explainPath, a.explainer().serve)
 	get(e, partPath+":file", func(c echo.Context) error { return servePart(c, c.Param("file")) })
 }
 
@@ -154,34 +155,4 @@ func (a *api) playgroundUsers(c echo.Context) error {
 	}
 	noStore(c)
 	return c.JSON(http.StatusOK, p)
-}
-
-// explain answers for the caller alone: role and claims are those of its token.
-func (a *api) explain(c echo.Context) error {
-	if a.Explain == nil {
-		return errNoRoute
-	}
-	s, err := a.session(c.Request())
-	if err != nil {
-		return err
-	}
-	var asked struct {
-		Table string `json:"table"`
-		Row   string `json:"row"`
-	}
-	if err := decode(c.Request(), &asked, "table", "row"); err != nil {
-		return err
-	}
-	if asked.Table == "" {
-		return ErrTable
-	}
-	found, err := a.Explain(c.Request().Context(), s.Role, s.Claims, asked.Table, asked.Row)
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(found)
-	if err != nil {
-		return fmt.Errorf("encoding the explanation: %w", err)
-	}
-	return respond(c, http.StatusOK, append(body, '\n'))
 }

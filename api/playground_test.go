@@ -216,3 +216,48 @@ func TestExplanationsAreTheCallersOwn(t *testing.T) {
 	unexplained := newServer(t, options{}).do(request{"POST", "/playground/explain", token, `{"table":"todos"}`, nil})
 	unexplained.check(t, 404, []string{"no_route"}, nil)
 }
+
+// TestFewExplanationsAreMadeAtOnce holds each that is being made until the test lets it go.
+func TestFewExplanationsAreMadeAtOnce(t *testing.T) {
+	made, let := make(chan string, 16), make(chan struct{})
+	s := newServer(t, options{config: func(c *api.Config) {
+		c.Explain = func(_ context.Context, _ string, _ json.RawMessage, table, _ string) (any, error) {
+			made <- table
+			<-let
+			return map[string]string{"answer": table}, nil
+		}
+	}})
+	answers := make(chan answer, 16)
+	ask := func(user, table string) {
+		go func() {
+			answers <- s.do(request{"POST", "/playground/explain", s.token(user, acme), `{"table":"` + table + `"}`, nil})
+		}()
+	}
+	ask(acmeAdmin, "first")
+	ask(acmeMember, "second")
+	<-made
+	<-made
+	for range 3 {
+		ask(acmeMember, "more")
+	}
+	late := <-answers
+	late.check(t, 503, []string{`"code":"busy"`, "no more than 2 explanations"}, []string{`"answer"`})
+	if retry := late.header.Get("Retry-After"); retry != "1" || len(made) > 0 {
+		t.Errorf("Retry-After %q, %d more are made", retry, len(made))
+	}
+	<-answers
+	<-answers
+	for range 4 { // one of a caller's four is being made
+		ask(acmeMember, "again")
+	}
+	limited := <-answers
+	limited.check(t, 429, []string{"too_many_requests", "too many explanations at once"}, []string{`"answer"`})
+	if retry := limited.header.Get("Retry-After"); retry != "2" {
+		t.Errorf("Retry-After %q", retry)
+	}
+	close(let)
+	for range 5 { // the first two, and the three that waited
+		a := <-answers
+		a.check(t, 200, []string{`"answer"`}, nil)
+	}
+}

@@ -11,18 +11,19 @@ import (
 type askers struct {
 	schema   string            // where rowpass's stand
 	trusting map[string]string // others, as schema.name, that believe request.jwt.* without its seal, with the call of ours that says the same; "" where none does
+	volatile map[string]bool   // functions of which one of that name may say something else each time, as schema.name, PostgreSQL's own by their names alone; nil: unknown, so any may
 }
 
 // call is the call of one of rowpass's functions.
 func (a askers) call(name string) string { return a.schema + "." + name + "()" }
 
 // of gives the function of rowpass's that says the same as a call which believes the setting, and whether it is one.
-func (a askers) of(e expr, source string) (ours string, trusts bool) {
+func (a askers) of(e expr) (ours string, trusts bool) {
 	if e.kind != call {
 		return "", false
 	}
 	ours, trusts = a.trusting[e.name]
-	if trusts && e.kids[0].text(source) != "()" {
+	if len(e.kids) > 0 {
 		ours = ""
 	}
 	return ours, trusts
@@ -59,13 +60,33 @@ const bodies = `
 	where prokind = 'f' and nspname !~ '^pg_' and nspname <> 'information_schema' and not (nspname = $1 and proname in ('session', 'impersonate'))
 	order by 1, 2`
 
+const volatiles = `
+	select distinct case nspname when 'pg_catalog' then '' else nspname || '.' end || proname
+	from pg_catalog.pg_proc join pg_catalog.pg_namespace n on n.oid = pronamespace where provolatile = 'v'`
+
+// unsteady says whether asking e once a query is something else than asking it for each row. An operator that is not PostgreSQL's, and a
+// cast to a type that is not, may call anything.
+func (a askers) unsteady(e expr) bool {
+	return a.volatile == nil || e.any(func(e expr) bool {
+		return e.kind == call && (a.volatile[e.name] || a.volatile[strings.TrimPrefix(e.name, "pg_catalog.")] || e.name == "OPERATOR") ||
+			e.kind == cast && strings.Contains(e.name, ".")
+	})
+}
+
 // readAskers looks for functions that believe the setting, in themselves or by what they call.
 func (e *examination) readAskers(ctx context.Context) error {
 	all, err := list[body](ctx, e.tx, bodies, e.schema)
 	if err != nil {
 		return fmt.Errorf("reading functions: %w", err)
 	}
-	e.asks = askers{schema: e.schema, trusting: map[string]string{}}
+	changing, err := list[string](ctx, e.tx, volatiles)
+	if err != nil {
+		return fmt.Errorf("reading which functions are volatile: %w", err)
+	}
+	e.asks = askers{schema: e.schema, trusting: map[string]string{}, volatile: map[string]bool{}}
+	for _, name := range changing {
+		e.asks.volatile[name] = true
+	}
 	called := make([]map[string]bool, len(all))
 	for i, b := range all {
 		called[i] = b.calls()

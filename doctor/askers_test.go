@@ -131,7 +131,7 @@ func TestAnExplanationAsksTheSchema(t *testing.T) {
 	c, _ := besideSupabase(t, "create policy p on public.todos for select to authenticated using (owner = (select rowpass_auth.uid()))",
 		"insert into public.todos values ('c0000000-0000-4000-8000-000000000001', 'mine'), ('c0000000-0000-4000-8000-000000000002', 'yours')")
 	e, err := doctor.Explain(t.Context(), doctor.ExplainConfig{
-		OwnerURL: c.OwnerURL, Role: "authenticated", Claims: []byte(`{"sub": "c0000000-0000-4000-8000-000000000001"}`), Table: "todos", AuthSchema: "rowpass_auth",
+		OwnerURL: c.OwnerURL, GatewayURL: c.GatewayURL, Role: "authenticated", Claims: []byte(`{"sub": "c0000000-0000-4000-8000-000000000001"}`), Table: "todos", AuthSchema: "rowpass_auth",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestAnExplanationAsksTheSchema(t *testing.T) {
 	if e.Identity.UID == nil || *e.Identity.UID != "c0000000-0000-4000-8000-000000000001" || e.Counts.Seen == nil || *e.Counts.Seen != 1 {
 		t.Errorf("%+v sees %+v", e.Identity, e.Counts)
 	}
-	if _, err := doctor.Examine(t.Context(), doctor.Config{OwnerURL: c.OwnerURL}); err == nil || !strings.Contains(err.Error(), "schema auth of rowpass or role authenticated is missing") {
+	if _, err := doctor.Examine(t.Context(), doctor.Config{OwnerURL: c.OwnerURL}); err == nil || !strings.Contains(err.Error(), "stand in schema rowpass_auth of this database, and database.auth_schema says auth") {
 		t.Errorf("under the wrong name: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 // Package doctor examines a database for what keeps row-level security from holding, or from being fast, and explains what one
-// caller sees of one table and why. It works on the owner's login: catalogues as the owner, plans and verdicts as the
-// caller's role with sealed claims. Whatever it does stands in a transaction that is rolled back, so it changes nothing.
+// caller sees of one table and why. It reads catalogues as the owner, and rows of tables that are the owner's own: nothing there runs
+// code of a lesser role's. Plans, counts and verdicts are a caller's, over the gateway's login with sealed claims, as requests are.
+// Whatever it does stands in transactions that are read-only and rolled back, so it changes nothing.
 package doctor
 
 import (
@@ -12,13 +13,14 @@ import (
 
 // Config says what is examined.
 type Config struct {
-	OwnerURL  string   // the owner's login, which reads the catalogues and may become each of Roles
-	Roles     []string // the roles that callers become; nil: authenticated and anonymous
-	Gateway   string   // the name of the login that becomes them; "": logins are not examined
-	Claims    []string // the names of claims that the configured issuers send; empty: unknown, and no claim is called unknown
-	Schemas   []string // whose relations are examined; nil: all but PostgreSQL's own and AuthSchema, rowpass and neon_identity, which are rowpass's
-	Tolerated []string // relations, as schema.name, that callers may reach although no policy guards their rows
-	Dangerous string   // a regular expression of functions of pg_catalog that callers should not have; "": these are not examined
+	OwnerURL   string   // the owner's login, which reads the catalogues
+	GatewayURL string   // the gateway's, which may become each of Roles: plans are made there
+	Roles      []string // the roles that callers become; nil: authenticated and anonymous
+	Gateway    string   // the name of the login that becomes them; "": logins are not examined
+	Claims     []string // the names of claims that the configured issuers send; empty: unknown, and no claim is called unknown
+	Schemas    []string // whose relations are examined; nil: all but PostgreSQL's own and AuthSchema, rowpass and neon_identity, which are rowpass's
+	Tolerated  []string // relations, as schema.name, that callers may reach although no policy guards their rows
+	Dangerous  string   // a regular expression of functions of pg_catalog that callers should not have; "": these are not examined
 
 	AuthSchema string // where rowpass's functions stand; "": auth
 }
@@ -75,9 +77,12 @@ func Examine(ctx context.Context, c Config) ([]Finding, error) {
 		return nil, err
 	}
 	defer e.end(ctx)
-	findings := []Finding{}
+	findings := append([]Finding{}, e.missed...)
 	for _, check := range checks {
-		found, err := check.find(ctx, e)
+		found, err := e.run(ctx, check)
+		if err == nil {
+			found, err = e.offered(ctx, found)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", check.step, err)
 		}

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 var claims = []string{"iss", "sub", "aud", "exp", "iat", "jti", "client_id", "tenant_id", "role", "scope"}
 
 func config(d dbtest.Database) doctor.Config {
-	return doctor.Config{OwnerURL: d.OwnerURL, Gateway: dbtest.Gateway, Claims: claims}
+	return doctor.Config{OwnerURL: d.OwnerURL, GatewayURL: d.GatewayURL, Gateway: dbtest.Gateway, Claims: claims}
 }
 
 func examine(t testing.TB, c doctor.Config) []doctor.Finding {
@@ -120,6 +120,10 @@ var zoo = []animal{
 		want: []string{"policy-calls-per-row: public.items policy gone"}},
 	{name: "a policy for UPDATE alone", do: onItems("create policy changed on public.items for update to authenticated using (tenant_id = auth.tenant_id())"),
 		want: []string{"policy-calls-per-row: public.items policy changed"}},
+	{name: "a column in a list that a function makes", do: append(itemsWith("tenant_id = (select auth.tenant_id()) and owner_id = any (string_to_array(auth.user_id(), ','))"), "create index on public.items (owner_id)"),
+		want: []string{"policy-calls-per-row: public.items policy items_own"}},
+	{name: "a column in a list that a function is", alone: true, do: append([]string{"create function public.names() returns text[] language plpgsql stable as 'begin return array[auth.user_id()]; end'"},
+		itemsWith("tenant_id = (select auth.tenant_id()) and owner_id = any (public.names())")...), want: []string{"policy-calls-per-row: public.items policy items_own"}},
 	{name: "a column without an index", do: append(itemsWith("owner_id = (select auth.user_id())"), "revoke insert, update on public.items from authenticated"),
 		want: []string{"policy-column-without-index: public.items policy items_own"}},
 	{name: "a membership that is looked for in each row", alone: true, do: append(onItems("create table public.members (user_id text, tenant_id uuid, primary key (user_id, tenant_id))",
@@ -143,6 +147,11 @@ var zoo = []animal{
 	{name: "a policy for everybody", do: []string{items, rls, "create policy items_own on public.items using (tenant_id = (select auth.tenant_id()))"},
 		want: []string{"policy-for-public: public.items policy items_own"}},
 
+	{name: "a policy for everybody by which some rows are everybody's", do: []string{items, rls, "create policy items_own on public.items using (tenant_id = (select auth.tenant_id()) or note = 'news')"},
+		want: []string{"policy-for-public: public.items policy items_own"}},
+	{name: "somebody else's table, whose policy may call anything", super: true, alone: true, do: append(itemsWith("tenant_id = auth.tenant_id()"), "create role DATABASE_friend", "alter table public.items owner to DATABASE_friend",
+		"grant select, insert, update, delete on public.items to authenticated"), want: []string{"policy-calls-per-row: public.items policy items_own"}},
+
 	{name: "a unique number", do: onItems("alter table public.items add number int, add unique (number)"),
 		want: []string{"key-leaks-existence: public.items key public.items_number_key"}},
 	{name: "a unique index on an expression", do: onItems("create unique index items_note on public.items (lower(note)) where note <> ''"),
@@ -155,6 +164,10 @@ var zoo = []animal{
 		"alter table public.parts enable row level security", "create policy own on public.parts for select to authenticated using (tenant_id = (select auth.tenant_id()))",
 		"create unique index parts_id on public.parts (id)", "alter table public.items add part_id bigint references public.parts (id) on delete set null"),
 		want: []string{"foreign-key-leaks-existence: public.items foreign key items_part_id_fkey"}},
+	{name: "names that have to be quoted", do: onItems(`create table public."x(y" (tenant_id uuid not null, "end" bigint unique, primary key (tenant_id))`,
+		`alter table public."x(y" enable row level security`, `create policy own on public."x(y" for select to authenticated using (tenant_id = (select auth.tenant_id()))`, `grant select on public."x(y" to authenticated`,
+		`alter table public.items add "end (REFERENCES " bigint references public."x(y" ("end") on delete set null`, `create unique index "a(b""(" on public.items (note)`),
+		want: []string{"foreign-key-leaks-existence: public.items foreign key \"items_end (REFERENCES _fkey\"", `key-leaks-existence: public.items key public."a(b""("`}},
 	{name: "a reference to what has no tenant", alone: true, do: onItems("create table public.colours (id int primary key)", "alter table public.colours enable row level security",
 		"create policy p on public.colours for select to authenticated using (true)", "alter table public.items add colour int references public.colours (id)"),
 		want: []string{"foreign-key-leaks-existence: public.items foreign key items_colour_fkey"}},
@@ -166,6 +179,9 @@ var zoo = []animal{
 	{name: "a serial column", do: onItems("create table public.logs (tenant_id uuid, id serial, primary key (tenant_id, id))", "insert into public.logs values (gen_random_uuid(), 7)",
 		"alter table public.logs enable row level security", "create policy own on public.logs to authenticated using (tenant_id = (select auth.tenant_id()))",
 		"grant usage on sequence public.logs_id_seq to authenticated"), want: []string{"sequence-grant: public.logs_id_seq"}},
+	{name: "a serial column of odd names", do: onItems(`create table public."my ""logs'" (tenant_id uuid, "the 'end" serial, primary key (tenant_id, "the 'end"))`, `insert into public."my ""logs'" values (gen_random_uuid(), 7)`,
+		`alter table public."my ""logs'" enable row level security`, `create policy own on public."my ""logs'" to authenticated using (tenant_id = (select auth.tenant_id()))`,
+		`grant usage on sequence public."my ""logs'_the 'end_seq" to authenticated`), want: []string{`sequence-grant: public."my ""logs'_the 'end_seq"`}},
 	{name: "a schema to make things in", super: true, do: []string{"grant create on schema public to authenticated"}, want: []string{"may-create: schema public"}},
 	{name: "schemas to be made", do: []string{"grant create on database DATABASE to anonymous"}, want: []string{"may-create: database DATABASE"}},
 	{name: "temporary objects", do: []string{"grant temporary on database DATABASE to public"}, want: []string{"may-make-temporary: database DATABASE"}},
@@ -270,7 +286,7 @@ func TestTheManualListsWhatIsInTheZoo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listed, caught := map[string]bool{}, map[string]bool{"gateway-inherits": true} // whose name depends on the server's version
+	listed, caught := map[string]bool{}, map[string]bool{"gateway-inherits": true, "not-examined": true} // the first one's name depends on the server's version, the second takes another session
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (high|medium|low)").FindAllStringSubmatch(string(manual), -1) {
 		listed[row[1]] = true
 	}

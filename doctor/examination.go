@@ -16,15 +16,17 @@ type examination struct {
 	hook      string // the body of the owner's token_claims, which may add any claim; "" where there is none
 	asks      askers
 	relations []relation
-	policies  []policy // those that are for one of Roles
+	policies  []policy  // those that are for one of Roles
+	locked    []uint32  // policies that another session lets nobody read; never nil
+	missed    []Finding // what was not examined for that, or for want of a gateway
 }
 
 func begin(ctx context.Context, c Config) (*examination, error) {
-	s, err := open(ctx, c.OwnerURL, c.AuthSchema, []byte("{}"), c.Roles[0])
+	s, err := open(ctx, sessionConfig{OwnerURL: c.OwnerURL, GatewayURL: c.GatewayURL, Schema: c.AuthSchema, Claims: []byte("{}"), Role: c.Roles[0]})
 	if err != nil {
 		return nil, err
 	}
-	e := &examination{Config: c, session: s}
+	e := &examination{Config: c, session: s, locked: []uint32{}, asks: askers{schema: s.schema, trusting: map[string]string{}}}
 	if err := e.read(ctx); err != nil {
 		s.end(ctx)
 		return nil, err
@@ -57,10 +59,23 @@ func (e *examination) read(ctx context.Context) error {
 	if e.relations, err = list[relation](ctx, e.tx, relations, e.Schemas, e.Roles); err != nil {
 		return fmt.Errorf("listing relations: %w", err)
 	}
-	if err := e.readAskers(ctx); err != nil {
-		return err
+	if e.unfit != nil {
+		e.missed = append(e.missed, unplanned(e.unfit))
 	}
-	return e.readPolicies(ctx)
+	if err := e.leaveLocked(ctx); err != nil {
+		return fmt.Errorf("looking for locks: %w", err)
+	}
+	for _, part := range []check{
+		{"functions that policies call", func(ctx context.Context, e *examination) ([]Finding, error) { return nil, e.readAskers(ctx) }},
+		{"policies", func(ctx context.Context, e *examination) ([]Finding, error) { return nil, e.readPolicies(ctx) }},
+	} {
+		missed, err := e.run(ctx, part)
+		if err != nil {
+			return err
+		}
+		e.missed = append(e.missed, missed...)
+	}
+	return nil
 }
 
 // applications are the schemas that are neither PostgreSQL's nor rowpass's.

@@ -15,6 +15,9 @@ import (
 // ErrNoTable says that what is to be explained is not there.
 var ErrNoTable = errors.New("no such table")
 
+// ErrLocked says that another session keeps the table from being read.
+var ErrLocked = errors.New("another session holds a lock on it, or on what its policies name, that lets nobody read (LOCK TABLE, ALTER TABLE); try again when that is over")
+
 // ErrRow says that a row cannot be looked for by what was given.
 var ErrRow = errors.New("no such key")
 
@@ -25,9 +28,10 @@ type subject struct {
 	Plain  string // the relation's name alone, quoted where needed
 	Kind   string
 	RLS    bool
-	Usage  bool // the role may use the schema
-	Reads  bool // the role may read it, in whole or in part
-	Invoke bool // a view that reads as its caller
+	Usage  bool   // the role may use the schema
+	Reads  bool   // the role may read it, in whole or in part
+	Invoke bool   // a view that reads as its caller
+	Owner  string // whose it, or a part of it, is, quoted where needed; "": the owner's own
 }
 
 // account is one run of Explain.
@@ -40,16 +44,19 @@ type account struct {
 }
 
 // Explain tells what a caller sees of a table, and why. It changes nothing. Where nothing is of the name it is ErrNoTable, and ErrRow
-// where the row's key is none of that table.
+// where the row's key is none of that table. As the owner it reads catalogues and the owner's own rows; all else is done as the caller.
 func Explain(ctx context.Context, c ExplainConfig) (Explanation, error) {
 	if len(c.Claims) == 0 {
 		c.Claims = json.RawMessage("{}")
 	}
-	s, err := open(ctx, c.OwnerURL, c.AuthSchema, c.Claims, c.Role)
+	s, err := open(ctx, sessionConfig{OwnerURL: c.OwnerURL, GatewayURL: c.GatewayURL, Schema: c.AuthSchema, Claims: c.Claims, Role: c.Role})
 	if err != nil {
 		return Explanation{}, err
 	}
 	defer s.end(ctx)
+	if s.unfit != nil {
+		return Explanation{}, fmt.Errorf("%w; rowpass doctor tells how to mend it", s.unfit)
+	}
 	a := &account{ExplainConfig: c, session: s}
 	for _, part := range []struct {
 		step string
@@ -63,19 +70,49 @@ func Explain(ctx context.Context, c ExplainConfig) (Explanation, error) {
 		{"counting rows", a.count},
 		{"reading the plan", a.readPlan},
 	} {
-		if err := part.read(ctx); err != nil {
+		err := part.read(ctx)
+		if waited(err) {
+			err = ErrLocked
+		}
+		if err != nil {
 			return Explanation{}, fmt.Errorf("%s: %w", part.step, err)
 		}
 	}
-	a.answer.Answer = a.sentence()
+	a.answer.Answer = a.conclusion()
 	return a.answer, nil
+}
+
+// told is what may be said of an error of PostgreSQL's, whose message can hold a value of a row that the caller does not see.
+func (a *account) told(answer *pgconn.PgError) string {
+	if a.ToCaller {
+		return "SQLSTATE " + answer.Code
+	}
+	return answer.Message
+}
+
+// conclusion is the sentence, and what was left out.
+func (a *account) conclusion() string {
+	e := &a.answer
+	switch {
+	case e.Unread == "":
+		return a.sentence()
+	case e.Row == nil, !a.Usage, !a.Reads, a.failed() != "", !e.RLS:
+		return a.sentence() + " How many rows there are was not counted: " + e.Unread + "."
+	case e.Row.Seen:
+		return fmt.Sprintf("%s sees row %s. What each policy says of it was not asked: %s.", e.Role, e.Row.Key, e.Unread)
+	}
+	return fmt.Sprintf("%s does not see row %s. Whether there is one was not looked for: %s.", e.Role, e.Row.Key, e.Unread)
 }
 
 func (a *account) readSubject(ctx context.Context) error {
 	const query = `
 		select c.oid, format('%I.%I', nspname, relname), format('%I', relname), relkind::text, relrowsecurity,
 			has_schema_privilege($3, n.oid, 'usage'), has_any_column_privilege($3, c.oid, 'select'),
-			relkind = 'v' and coalesce((select bool_or(option_value::boolean) from pg_catalog.pg_options_to_table(reloptions) where option_name = 'security_invoker'), false)
+			relkind = 'v' and coalesce((select bool_or(option_value::boolean) from pg_catalog.pg_options_to_table(reloptions) where option_name = 'security_invoker'), false),
+			coalesce((with recursive part (oid) as (
+					select c.oid union select inhrelid from part join pg_catalog.pg_inherits on inhparent = part.oid
+				) select format('%I', pg_catalog.pg_get_userbyid(relowner)) from part join pg_catalog.pg_class p using (oid)
+				where pg_catalog.pg_get_userbyid(relowner) <> current_user order by oid <> c.oid, 1 limit 1), '')
 		from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
 		where relkind in ('r', 'p', 'v', 'm', 'f') and nspname = $1 and relname = $2`
 	schema, name, found := strings.Cut(a.Table, ".")
@@ -86,13 +123,16 @@ func (a *account) readSubject(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(all) == 0 {
+	if len(all) == 0 || a.ToCaller && !(all[0].Usage && all[0].Reads) {
 		return fmt.Errorf("%w: %s.%s", ErrNoTable, schema, name)
 	}
 	a.subject = all[0]
 	a.answer = Explanation{
 		Role: a.Role, Claims: a.Claims, Table: a.Name, Kind: relationKinds[a.Kind], RLS: a.RLS,
 		Grants: []Grant{}, Policies: []PolicyVerdict{}, Typos: []Typo{}, Plan: []string{},
+	}
+	if a.Owner != "" && a.Kind != "v" && a.Kind != "f" {
+		a.answer.Unread = fmt.Sprintf("%s belongs to %s, whose code would run as the owner", a.Name, a.Owner)
 	}
 	return nil
 }
@@ -120,16 +160,14 @@ func (a *account) readGrants(ctx context.Context) error {
 }
 
 func (a *account) readIdentity(ctx context.Context) error {
-	if err := a.become(ctx, a.Role); err != nil {
-		return err
-	}
 	const query = `select %[1]s.user_id(), %[1]s.uid()::text, %[1]s.tenant(), %[1]s.tenant_id()::text`
-	all, err := list[Identity](ctx, a.tx, fmt.Sprintf(query, quoteIdent(a.schema)))
-	if err != nil {
+	return a.caller.as(ctx, a.Role, func(tx pgx.Tx) error {
+		all, err := list[Identity](ctx, tx, fmt.Sprintf(query, quoteIdent(a.schema)))
+		if err == nil {
+			a.answer.Identity = all[0]
+		}
 		return err
-	}
-	a.answer.Identity = all[0]
-	return a.asOwner(ctx)
+	})
 }
 
 func (a *account) readPolicies(ctx context.Context) error {
@@ -187,62 +225,51 @@ func (a *account) readTypos(policy string, expressions ...string) {
 // count counts as the caller and as the owner, up to CountLimit. What cannot be counted is nil.
 func (a *account) count(ctx context.Context) error {
 	if a.Usage && a.Reads {
-		if err := a.become(ctx, a.Role); err != nil {
-			return err
+		err := a.caller.as(ctx, a.Role, func(tx pgx.Tx) error { return a.countInto(ctx, tx, &a.answer.Counts.Seen) })
+		if answer, ok := refused(err); ok {
+			if err = nil; answer.Code != canceled {
+				a.refusal = a.told(answer)
+			}
 		}
-		answer, err := a.countInto(ctx, &a.answer.Counts.Seen, "")
 		if err != nil {
 			return err
 		}
-		if answer != nil && answer.Code != canceled {
-			a.refusal = answer.Message
-		}
-		if err := a.asOwner(ctx); err != nil {
+	}
+	if a.Kind == "v" || a.Kind == "f" || a.answer.Unread != "" {
+		return nil // what they call would run as the owner
+	}
+	err := try(ctx, a.tx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "set local row_security = off"); err != nil {
 			return err
 		}
+		return a.countInto(ctx, tx, &a.answer.Counts.All)
+	})
+	if _, ok := refused(err); ok {
+		return nil
 	}
-	if a.Kind == "v" || a.Kind == "f" {
-		return nil // what a view calls would run as the owner
-	}
-	_, err := a.countInto(ctx, &a.answer.Counts.All, "set local row_security = off")
 	return err
 }
 
-// canceled is the SQLSTATE of what took too long.
-const canceled = "57014"
-
-func (a *account) countInto(ctx context.Context, to **int64, set string) (*pgconn.PgError, error) {
-	err := a.try(ctx, func(tx pgx.Tx) error {
-		var n int64
-		if _, err := tx.Exec(ctx, set); err != nil {
-			return err
-		}
-		if err := tx.QueryRow(ctx, fmt.Sprintf("select count(*) from (select from %s limit %d) counted", a.Name, CountLimit)).Scan(&n); err != nil {
-			return err
-		}
-		*to = &n
-		return nil
-	})
-	if answer, ok := refused(err); ok {
-		return answer, nil
+func (a *account) countInto(ctx context.Context, tx pgx.Tx, to **int64) error {
+	var n int64
+	if err := tx.QueryRow(ctx, fmt.Sprintf("select count(*) from (select from %s limit %d) counted", a.Name, CountLimit)).Scan(&n); err != nil {
+		return err
 	}
-	return nil, err
+	*to = &n
+	return nil
 }
 
 func (a *account) readPlan(ctx context.Context) error {
 	if !a.Usage || !a.Reads {
 		return nil
 	}
-	if err := a.become(ctx, a.Role); err != nil {
-		return err
-	}
-	err := a.try(ctx, func(tx pgx.Tx) error {
+	err := a.caller.as(ctx, a.Role, func(tx pgx.Tx) error {
 		plan, err := list[string](ctx, tx, "explain (costs off) select from "+a.Name)
 		a.answer.Plan = append(a.answer.Plan, plan...)
 		return err
 	})
 	if _, ok := refused(err); ok {
-		err = nil // told where rows are counted
+		return nil // told where rows are counted
 	}
-	return errors.Join(err, a.asOwner(ctx))
+	return err
 }

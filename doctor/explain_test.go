@@ -98,7 +98,7 @@ func (q question) ask(t *testing.T, d dbtest.Database) (doctor.Explanation, erro
 	if q.role == "" {
 		q.role = "authenticated"
 	}
-	return doctor.Explain(t.Context(), doctor.ExplainConfig{OwnerURL: d.OwnerURL, Role: q.role, Claims: []byte(q.claims), Table: q.table, Row: q.row})
+	return doctor.Explain(t.Context(), doctor.ExplainConfig{OwnerURL: d.OwnerURL, GatewayURL: d.GatewayURL, Role: q.role, Claims: []byte(q.claims), Table: q.table, Row: q.row})
 }
 
 func TestAnExplanationHoldsWhatItRestsOn(t *testing.T) {

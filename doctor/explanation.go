@@ -4,11 +4,13 @@ import "encoding/json"
 
 // ExplainConfig says whose view of which table is explained.
 type ExplainConfig struct {
-	OwnerURL string          // the owner's login
-	Role     string          // the role that the caller becomes
-	Claims   json.RawMessage // the caller's verified claims, an object; empty: none
-	Table    string          // as schema.table, or a table of schema public
-	Row      string          // the value of a row's primary key, several separated by commas; "": no row in particular
+	OwnerURL   string          // the owner's login, which reads catalogues and its own tables
+	GatewayURL string          // the gateway's, which becomes the caller: whatever may run others' code is done there
+	Role       string          // the role that the caller becomes
+	Claims     json.RawMessage // the caller's verified claims, an object; empty: none
+	Table      string          // as schema.table, or a table of schema public
+	Row        string          // the value of a row's primary key, several separated by commas; "": no row in particular
+	ToCaller   bool            // the caller itself is told: what it may not read is ErrNoTable, and of PostgreSQL's errors it hears the SQLSTATE alone
 
 	AuthSchema string // where rowpass's functions stand; "": auth
 }
@@ -24,7 +26,8 @@ type Explanation struct {
 	RLS      bool            `json:"rls"`   // row-level security is enabled on the table
 	Grants   []Grant         `json:"grants"`
 	Policies []PolicyVerdict `json:"policies"`
-	Row      *RowVerdict     `json:"row,omitempty"` // nil where no row was asked for
+	Row      *RowVerdict     `json:"row,omitempty"`    // nil where no row was asked for
+	Unread   string          `json:"unread,omitempty"` // why the owner was not asked for rows: the table is somebody else's; "" where it was
 	Counts   Counts          `json:"counts"`
 	Typos    []Typo          `json:"typos"` // claims that policies ask for and the caller has none of
 	Plan     []string        `json:"plan"`  // of select * from the table as the caller, line by line; empty where it may not
@@ -61,14 +64,14 @@ type PolicyVerdict struct {
 // RowVerdict is what becomes of the row that was asked for.
 type RowVerdict struct {
 	Key    string `json:"key"`
-	Exists bool   `json:"exists"` // as the owner sees it
+	Exists bool   `json:"exists"` // as the owner sees it or, with Unread, the caller
 	Seen   bool   `json:"seen"`   // by the caller
 }
 
 // Counts are rows, counted up to CountLimit.
 type Counts struct {
 	Seen *int64 `json:"seen"` // by the caller; nil where it may not read, or it took too long
-	All  *int64 `json:"all"`  // by the owner, without row-level security; nil of a view, and where the owner is held by it as well
+	All  *int64 `json:"all"`  // by the owner, without row-level security; nil of a view, with Unread, and where the owner is held by it as well
 }
 
 // CountLimit is where counting ends: more rows are not told apart.

@@ -14,13 +14,14 @@ const (
 	other    kind = iota // whatever is not told apart: literals, CASE, IS NULL …
 	column               // a name, of whichever relation
 	literal              // a string
-	call                 // a function's
+	call                 // a function's, with its arguments as kids
 	cast                 // one kid, and the type as name
 	binary               // two kids, and the operator as name
 	all                  // AND
 	either               // OR
-	selected             // ( SELECT one AS name) without FROM: one kid
-	queried              // a sub-select with FROM
+	selected             // ( SELECT one AS name) without FROM, for a value: one kid
+	queried              // any other sub-select
+	operand              // what stands in parentheses behind IN, ANY or ALL and is no sub-select: one kid, which none can take the place of
 )
 
 // expr is an expression as PostgreSQL writes it out: fully parenthesised, keywords in capitals, names in lower case or quotes.
@@ -31,6 +32,8 @@ type expr struct {
 	kids []expr
 	from int // where it begins in the source, parentheses included
 	to   int // where it ends
+
+	loose bool // it is several words without parentheses of their own, or a list, so no sub-select can be made of it
 }
 
 // parse reads what pg_get_expr gave. It takes any text: what is no expression is other.
@@ -47,8 +50,12 @@ func parse(source string) expr {
 // item is an expression, or the keyword, operator or comma between two.
 type item struct {
 	expr
-	word string // "" for an expression
+	word  string // "" for an expression
+	group bool   // the expression has parentheses of its own
 }
+
+// isValue says whether the item can be cast: keywords such as NULL and CURRENT_USER can.
+func (i item) isValue() bool { return i.word == "" || isLetter(rune(i.word[0])) }
 
 type parser struct {
 	source string
@@ -67,8 +74,8 @@ func (p *parser) items() []item {
 		if p.at >= len(p.source) || p.source[p.at] == ')' || p.source[p.at] == ']' {
 			return all
 		}
-		if last := len(all) - 1; strings.HasPrefix(p.source[p.at:], "::") && last >= 0 && all[last].word == "" {
-			all[last].expr = p.cast(all[last].expr)
+		if last := len(all) - 1; strings.HasPrefix(p.source[p.at:], "::") && last >= 0 && all[last].isValue() {
+			all[last] = item{expr: p.cast(all[last].expr)}
 			continue
 		}
 		all = append(all, p.item())
@@ -78,8 +85,12 @@ func (p *parser) items() []item {
 func (p *parser) item() item {
 	from := p.at
 	switch c := p.source[p.at]; {
-	case c == '(' || c == '[':
-		return item{expr: p.group(from)}
+	case c == '(':
+		e, closed := p.group(from)
+		return item{expr: e, group: closed}
+	case c == '[':
+		kids := p.arguments()
+		return item{expr: expr{kids: kids, from: from, to: p.at, loose: true}}
 	case c == '\'':
 		value := p.quoted('\'')
 		return item{expr: expr{kind: literal, name: value, from: from, to: p.at}}
@@ -94,22 +105,43 @@ func (p *parser) item() item {
 		_, size := utf8.DecodeRuneInString(p.source[p.at:])
 		p.at += size
 	}
-	return item{word: p.source[from:p.at]}
+	return p.word(from)
+}
+
+func (p *parser) word(from int) item {
+	return item{expr: expr{from: from, to: p.at}, word: p.source[from:p.at]}
 }
 
 const operators = "+-*/<>=~!@#%^&|`?"
 
-// group reads parentheses or brackets with what stands in them.
-func (p *parser) group(from int) expr {
+// group reads parentheses with what stands in them, and says whether they close.
+func (p *parser) group(from int) (e expr, closed bool) {
+	inner, closed := p.inner()
+	return combine(inner, from, p.at), closed
+}
+
+// inner reads what stands in parentheses or brackets.
+func (p *parser) inner() (inner []item, closed bool) {
 	p.at++
 	if p.depth++; p.depth > maxDepth {
 		p.at = len(p.source)
-		return expr{from: from, to: p.at}
+		return nil, false
 	}
-	inner := p.items()
+	inner = p.items()
 	p.depth--
+	closed = p.at < len(p.source)
 	p.at = min(p.at+1, len(p.source))
-	return combine(inner, from, p.at)
+	return inner, closed
+}
+
+// arguments reads what stands in parentheses or brackets, with commas between.
+func (p *parser) arguments() []expr {
+	inner, _ := p.inner()
+	var all []expr
+	for _, argument := range splitItems(inner) {
+		all = append(all, bare(argument))
+	}
+	return all
 }
 
 // named reads a name, a call or a keyword. PostgreSQL writes what is called directly before its parenthesis, and keywords apart.
@@ -119,17 +151,25 @@ func (p *parser) named(from int) item {
 		p.at++
 		name += "." + p.name()
 	}
-	if p.at < len(p.source) && p.source[p.at] == '(' {
-		arguments := p.group(p.at)
-		return item{expr: expr{kind: call, name: name, kids: []expr{arguments}, from: from, to: p.at}}
-	}
 	text := p.source[from:p.at]
+	switch {
+	case p.at >= len(p.source):
+	case text == "ARRAY" && p.source[p.at] == '(':
+		e, _ := p.group(p.at)
+		return item{expr: expr{kind: queried, kids: []expr{e}, from: from, to: p.at}}
+	case text == "ARRAY" && p.source[p.at] == '[':
+		kids := p.arguments()
+		return item{expr: expr{kids: kids, from: from, to: p.at}}
+	case p.source[p.at] == '(':
+		kids := p.arguments()
+		return item{expr: expr{kind: call, name: name, kids: kids, from: from, to: p.at}}
+	}
 	switch {
 	case text == "E" && p.at < len(p.source) && p.source[p.at] == '\'':
 		p.quoted('\'')
 		return item{expr: expr{from: from, to: p.at}}
 	case text == strings.ToUpper(text) && !strings.Contains(text, `"`) && strings.ToLower(text) != text:
-		return item{word: text}
+		return p.word(from)
 	case text == "true" || text == "false":
 		return item{expr: expr{from: from, to: p.at}}
 	}
@@ -209,48 +249,6 @@ func (p *parser) rune() rune {
 
 func isLetter(r rune) bool { return r == '_' || unicode.IsLetter(r) }
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
-
-// combine makes one expression of what stands between two parentheses.
-func combine(items []item, from, to int) expr {
-	e := expr{from: from, to: to}
-	for _, i := range items {
-		if i.word == "" {
-			e.kids = append(e.kids, i.expr)
-		}
-	}
-	has := func(word string) bool { return slices.ContainsFunc(items, func(i item) bool { return i.word == word }) }
-	switch {
-	case len(items) > 0 && items[0].word == "SELECT":
-		return subselect(e, items, has("FROM"))
-	case has("OR"):
-		e.kind = either
-	case has("AND") && !has("BETWEEN"):
-		e.kind = all
-	case len(items) == 1 && len(e.kids) == 1:
-		e = e.kids[0]
-		e.from, e.to = from, to
-	case len(items) == 3 && len(e.kids) == 2 && items[1].word != "" && items[1].word != ",":
-		e.kind, e.name = binary, items[1].word
-	case len(items) == 4 && items[1].word == "=" && items[2].word == "ANY" && len(e.kids) == 2:
-		e.kind, e.name = binary, "IN"
-	}
-	return e
-}
-
-func subselect(e expr, items []item, from bool) expr {
-	e.kind = queried
-	if from || len(items) < 2 {
-		return e
-	}
-	list := items[1:]
-	if len(list) > 2 && list[len(list)-2].word == "AS" {
-		list = list[:len(list)-2]
-	}
-	if len(list) == 1 && list[0].word == "" {
-		e.kind, e.kids = selected, []expr{list[0].expr}
-	}
-	return e
-}
 
 // any says whether the expression or a part of it is one that is asked for.
 func (e expr) any(is func(expr) bool) bool {

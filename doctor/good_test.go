@@ -110,7 +110,7 @@ func TestTheMendedPlanOfTheTutorialsPolicyIsAnIndexScan(t *testing.T) {
 				"insert into public.items (tenant_id) values ('a0000000-0000-4000-8000-000000000001')")
 			explained := func() doctor.Explanation {
 				e, err := doctor.Explain(t.Context(), doctor.ExplainConfig{
-					OwnerURL: d.OwnerURL, Role: "authenticated", Claims: []byte(`{"tenant_id": "a0000000-0000-4000-8000-000000000001"}`), Table: "items",
+					OwnerURL: d.OwnerURL, GatewayURL: d.GatewayURL, Role: "authenticated", Claims: []byte(`{"tenant_id": "a0000000-0000-4000-8000-000000000001"}`), Table: "items",
 				})
 				if err != nil {
 					t.Fatal(err)

@@ -13,14 +13,15 @@ type excess struct {
 	On      string   // the object as REVOKE has it
 	Rights  []string // in capitals
 	Holders []string // quoted where needed
-	Extra   string   // of a serial: the table and the column, as SQL has them, with a blank between
+	Table   string   // of a serial, quoted where needed
+	Column  string   // of a serial, as it is
 }
 
 // excesses asks for $2, the roles and the gateway, in the schemas $1 and in rowpass's, of which $3 is one.
 const excesses = `
 	with holders as (select oid, rolname from pg_catalog.pg_roles where rolname = any ($2::text[]) and not rolsuper)
 	select 'table', format('%I.%I', nspname, relname), format('%I.%I', nspname, relname),
-		array_agg(distinct upper(right_)::text), array_agg(distinct format('%I', rolname)), ''
+		array_agg(distinct upper(right_)::text), array_agg(distinct format('%I', rolname)), '', ''
 	from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
 	cross join unnest(array['truncate', 'references', 'trigger'] || case when current_setting('server_version_num')::int >= 170000 then array['maintain'] end) right_
 	join holders on case when right_ = 'references' then has_any_column_privilege(holders.oid, c.oid, right_) else has_table_privilege(holders.oid, c.oid, right_) end and holders.oid <> relowner
@@ -28,10 +29,10 @@ const excesses = `
 	group by 2
 	union all
 	select case when s.oid is null then 'sequence' else 'serial' end, format('%I.%I', nspname, c.relname), format('sequence %I.%I', nspname, c.relname),
-		array_agg(distinct upper(right_)::text), array_agg(distinct format('%I', rolname)), coalesce(max(s.place), '')
+		array_agg(distinct upper(right_)::text), array_agg(distinct format('%I', rolname)), coalesce(max(s.place), ''), coalesce(max(s.attname::text), '')
 	from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
 	left join lateral (
-		select t.oid, format('%I.%I %I', tn.nspname, t.relname, attname) as place
+		select t.oid, attname, format('%I.%I', tn.nspname, t.relname) as place
 		from pg_catalog.pg_depend d join pg_catalog.pg_class t on t.oid = d.refobjid join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
 		join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
 		where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'a' and a.attnotnull and a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
@@ -41,24 +42,24 @@ const excesses = `
 	where nspname = any ($1::text[]) and relkind = 'S'
 	group by s.oid, nspname, c.relname
 	union all
-	select 'place', format('schema %I', nspname), format('schema %I', nspname), array['CREATE'], array_agg(distinct format('%I', rolname)), ''
+	select 'place', format('schema %I', nspname), format('schema %I', nspname), array['CREATE'], array_agg(distinct format('%I', rolname)), '', ''
 	from pg_catalog.pg_namespace n join holders on has_schema_privilege(holders.oid, n.oid, 'create')
 	where nspname = any ($1::text[] || array[$3::text, 'rowpass', 'neon_identity'])
 	group by nspname
 	union all
-	select 'place', format('database %I', current_database()), format('database %I', current_database()), array['CREATE'], array_agg(distinct format('%I', rolname)), ''
+	select 'place', format('database %I', current_database()), format('database %I', current_database()), array['CREATE'], array_agg(distinct format('%I', rolname)), '', ''
 	from holders where has_database_privilege(holders.oid, current_database(), 'create')
 	having count(*) > 0
 	union all
-	select 'temporary', format('database %I', current_database()), format('database %I', current_database()), array['TEMPORARY'], array_agg(distinct format('%I', rolname)), ''
+	select 'temporary', format('database %I', current_database()), format('database %I', current_database()), array['TEMPORARY'], array_agg(distinct format('%I', rolname)), '', ''
 	from holders where has_database_privilege(holders.oid, current_database(), 'temporary')
 	having count(*) > 0
 	union all
-	select 'parameter', 'parameter ' || parname, 'parameter ' || parname, array['SET'], array_agg(distinct format('%I', rolname)), ''
+	select 'parameter', 'parameter ' || parname, 'parameter ' || parname, array['SET'], array_agg(distinct format('%I', rolname)), '', ''
 	from pg_catalog.pg_parameter_acl join holders on has_parameter_privilege(holders.oid, parname, 'set')
 	group by parname
 	union all
-	select 'statistics', 'pg_catalog.pg_statistic', 'pg_catalog.pg_statistic', array['SELECT'], array_agg(distinct format('%I', rolname)), ''
+	select 'statistics', 'pg_catalog.pg_statistic', 'pg_catalog.pg_statistic', array['SELECT'], array_agg(distinct format('%I', rolname)), '', ''
 	from holders where has_any_column_privilege(holders.oid, 'pg_catalog.pg_statistic', 'select')
 	having count(*) > 0
 	order by 1, 2`
@@ -135,10 +136,9 @@ func (x excess) finding() Finding {
 
 // identity makes an identity column of a serial one, which goes on where the sequence was.
 func (x excess) identity() string {
-	table, column, _ := strings.Cut(x.Extra, " ")
-	return fmt.Sprintf(`alter table %[1]s alter column %[2]s drop default;
+	return fmt.Sprintf(nowhere+`alter table %[1]s alter column %[2]s drop default;
 drop sequence %[3]s;
 alter table %[1]s alter column %[2]s add generated by default as identity;
-select setval(pg_get_serial_sequence('%[4]s', '%[5]s'), coalesce((select max(%[2]s) from %[1]s), 0) + 1, false);`,
-		table, column, x.Object, strings.ReplaceAll(table, "'", "''"), strings.ReplaceAll(strings.Trim(column, `"`), "'", "''"))
+select setval(pg_get_serial_sequence(%[4]s, %[5]s), coalesce((select max(%[2]s) from %[1]s), 0) + 1, false);`,
+		x.Table, quoteIdent(x.Column), x.Object, quoteLiteral(x.Table), quoteLiteral(x.Column))
 }

@@ -141,13 +141,14 @@ func (k key) finding(r relation, first string) Finding {
 		f.Mend = fmt.Sprintf("alter table %s drop constraint %s, add constraint %[2]s %s;", r.Name, k.Constraint, leadBy(k.Definition, lead))
 		f.Undo = fmt.Sprintf("alter table %s drop constraint %s, add constraint %[2]s %s;", r.Name, k.Constraint, k.Definition)
 	default:
-		f.Mend = fmt.Sprintf("drop index %s;\n%s;", k.Name, leadBy(k.Definition, lead))
-		f.Undo = fmt.Sprintf("drop index %s;\n%s;", k.Name, k.Definition)
+		f.Mend = fmt.Sprintf(nowhere+"drop index %s;\n%s;", k.Name, leadBy(k.Definition, lead))
+		f.Undo = fmt.Sprintf(nowhere+"drop index %s;\n%s;", k.Name, k.Definition)
 	}
 	return f
 }
 
 // leadBy puts a column before those of a definition.
 func leadBy(definition, column string) string {
-	return strings.Replace(definition, "(", "("+column+", ", 1)
+	at := outside(definition, "(") + 1
+	return definition[:at] + column + ", " + definition[at:]
 }

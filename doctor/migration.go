@@ -2,12 +2,17 @@ package doctor
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Migration writes a goose migration of what mends the findings, and of what takes it back as far as that can be. It is to be read and
 // tried on a copy before it is run. It is "" where no SQL mends any of them.
+//
+// Each half can be run by psql as well. What it names is named with its schema, so names are looked up nowhere else while it runs; the
+// search path is what it was when the half has ended.
 func Migration(findings []Finding) string {
 	var up, down []string
 	done := map[string]bool{}
@@ -15,6 +20,8 @@ func Migration(findings []Finding) string {
 		switch {
 		case f.Mend == "":
 			up = append(up, comment(f)+"-- Nothing is done here: "+line(f.Why)+"\n")
+		case unwritable(f.Mend+f.Undo) != "":
+			up = append(up, comment(f)+"-- Nothing is done here, since "+unwritable(f.Mend+f.Undo)+": write it by hand.\n")
 		case done[f.Mend]:
 			up = append(up, comment(f)+"-- It is mended above.\n")
 		default:
@@ -27,11 +34,22 @@ func Migration(findings []Finding) string {
 		return ""
 	}
 	slices.Reverse(down)
-	return "-- +goose Up\n" + strings.Join(up, "\n") + "\n-- +goose Down\n" + strings.Join(down, "\n")
+	return half("Up", up) + "\n" + half("Down", down)
+}
+
+// The search path, and how strings are read, are kept from a half's begin to its end, in a transaction or without one. DO says nothing in
+// psql.
+const (
+	begun = `do $$begin perform pg_catalog.set_config('rowpass.search_path', pg_catalog.current_setting('search_path'), false), pg_catalog.set_config('rowpass.strings', pg_catalog.current_setting('standard_conforming_strings'), false), pg_catalog.set_config('standard_conforming_strings', 'on', false), pg_catalog.set_config('search_path', '', false); end$$;`
+	ended = `do $$begin perform pg_catalog.set_config('standard_conforming_strings', pg_catalog.current_setting('rowpass.strings', true), false), pg_catalog.set_config('search_path', pg_catalog.current_setting('rowpass.search_path', true), false); end$$;`
+)
+
+func half(direction string, parts []string) string {
+	return "-- +goose " + direction + "\n-- +goose ENVSUB OFF\n" + begun + "\n\n" + strings.Join(parts, "\n") + "\n" + ended + "\n"
 }
 
 func comment(f Finding) string {
-	return fmt.Sprintf("-- %s, %s: %s.\n", f.ID, line(f.Object), line(f.Title))
+	return fmt.Sprintf("-- %s, %s: %s.\n", line(f.ID), line(f.Object), line(f.Title))
 }
 
 func takenBack(f Finding) string {
@@ -41,10 +59,32 @@ func takenBack(f Finding) string {
 	return block(f.Undo)
 }
 
-// block keeps statements together, whatever semicolons stand within them.
+// nowhere is what SQL begins with in which operators or functions are called: PostgreSQL has written their names without schema pg_catalog, and
+// where a schema is looked through in which others may create, one of theirs that fits better would be found.
+const nowhere = "set search_path = '';\n"
+
+// block keeps statements together, whatever semicolons stand within them. Each says by itself that names are looked up nowhere: one may be
+// run alone, and goose gives each to another connection where somebody has told it to use no transaction.
 func block(statements string) string {
-	return "-- +goose StatementBegin\n" + statements + "\n-- +goose StatementEnd\n"
+	return "-- +goose ENVSUB OFF\n-- +goose StatementBegin\n" + nowhere + strings.TrimPrefix(statements, nowhere) + "\n-- +goose StatementEnd\n"
 }
 
-// line makes one line of a text in which names may hold anything.
-func line(text string) string { return strings.Join(strings.Fields(text), " ") }
+// mostInLine is how many characters of a finding's text are told.
+const mostInLine = 2000
+
+var goose = regexp.MustCompile(`(?i)goose`)
+
+// line makes one line of a text in which names may hold anything: goose reads nothing in it, and nothing of it is hidden.
+func line(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.IsGraphic(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+	text = goose.ReplaceAllString(strings.Join(strings.Fields(text), " "), "g..se")
+	if runes := []rune(text); len(runes) > mostInLine {
+		return string(runes[:mostInLine]) + " …"
+	}
+	return text
+}

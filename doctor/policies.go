@@ -10,9 +10,13 @@ import (
 // policy is one of row-level security.
 type policy struct {
 	policyRow
-	of           relation
-	using, check *shape // nil where the expression is ""
+	of relation
+	expressions
+	renamed expressions // the same, but that claims nobody sends have the names of those which are near
 }
+
+// expressions are what a policy asks. Each is nil where it has none.
+type expressions struct{ using, check *shape }
 
 // policyRow is what the catalogue has of a policy.
 type policyRow struct {
@@ -31,12 +35,12 @@ const policies = `
 		array(select r from unnest($2::text[]) r where exists (select from unnest(polroles) for_role where for_role = 0 or pg_catalog.pg_has_role(r, for_role, 'USAGE'))),
 		coalesce(pg_catalog.pg_get_expr(polqual, polrelid), ''), coalesce(pg_catalog.pg_get_expr(polwithcheck, polrelid), '')
 	from pg_catalog.pg_policy join pg_catalog.pg_class c on c.oid = polrelid join pg_catalog.pg_namespace n on n.oid = relnamespace
-	where nspname = any ($1::text[]) and relrowsecurity
+	where nspname = any ($1::text[]) and relrowsecurity and pg_policy.oid <> all ($3::oid[])
 	order by nspname, relname, polname`
 
 // readPolicies reads each policy of the schemas that is for callers, and what its expressions do.
 func (e *examination) readPolicies(ctx context.Context) error {
-	rows, err := list[policyRow](ctx, e.tx, policies, e.Schemas, e.Roles)
+	rows, err := list[policyRow](ctx, e.tx, policies, e.Schemas, e.Roles, e.locked)
 	if err != nil {
 		return fmt.Errorf("listing policies: %w", err)
 	}
@@ -46,20 +50,24 @@ func (e *examination) readPolicies(ctx context.Context) error {
 			continue
 		}
 		p := policy{policyRow: row, of: e.relations[at]}
-		p.read(e.misspelt(row), e.asks)
+		p.expressions, p.renamed = p.read(nil, e.asks), p.read(e.misspelt(row), e.asks)
+		if err := e.try(ctx, p); err != nil {
+			return fmt.Errorf("trying %s as it would be mended: %w", p.object(), err)
+		}
 		e.policies = append(e.policies, p)
 	}
 	return nil
 }
 
-func (p *policy) read(renamed map[string]string, asks askers) {
+func (p policy) read(renamed map[string]string, asks askers) (x expressions) {
 	types := p.of.types()
 	if p.Using != "" {
-		p.using = shapeOf(p.Using, p.of.Plain, types, renamed, asks)
+		x.using = shapeOf(p.Using, p.of.Plain, types, renamed, asks)
 	}
 	if p.Check != "" {
-		p.check = shapeOf(p.Check, p.of.Plain, types, renamed, asks)
+		x.check = shapeOf(p.Check, p.of.Plain, types, renamed, asks)
 	}
+	return x
 }
 
 // misspelt are a policy's claims that no issuer sends and that are near to one that is sent.
@@ -85,34 +93,45 @@ func (e *examination) sends(claim string) bool {
 
 func (p policy) object() string { return p.of.Name + " policy " + p.Name }
 
-// shapes are the expressions that the policy has.
-func (p policy) shapes() []*shape {
-	return slices.DeleteFunc([]*shape{p.using, p.check}, func(s *shape) bool { return s == nil })
+// shapes are the expressions that there are.
+func (x expressions) shapes() []*shape {
+	return slices.DeleteFunc([]*shape{x.using, x.check}, func(s *shape) bool { return s == nil })
 }
 
-// mend writes both expressions again. Whatever is wrong with them is right then, so several findings may bring it.
-func (p policy) mend() string {
-	if slices.ContainsFunc(p.shapes(), func(s *shape) bool { return s.unmended }) {
+// any says whether it is so of one of the expressions.
+func (x expressions) any(is func(*shape) bool) bool { return slices.ContainsFunc(x.shapes(), is) }
+
+// mend writes both expressions again. Whatever is wrong with them is right then, so several findings may bring it. Claims stay as they are.
+func (p policy) mend() string { return p.mendAs(p.expressions) }
+
+// mendAs is "" where something has to be written by a person, be it for whose table it is: its policies may call what must not run as
+// whoever runs the mends.
+func (p policy) mendAs(x expressions) string {
+	if !p.of.Own || x.any(func(s *shape) bool { return s.unmended }) {
 		return ""
 	}
-	return p.alter(func(s *shape) string { return s.mended })
+	return p.alter(x, func(s *shape) string { return s.mended })
 }
 
 func (p policy) undo() string {
 	if p.mend() == "" {
 		return ""
 	}
-	return p.alter(func(s *shape) string { return s.source })
+	return p.asItWas()
 }
 
-func (p policy) alter(expression func(*shape) string) string {
+func (p policy) asItWas() string {
+	return p.alter(p.expressions, func(s *shape) string { return s.source })
+}
+
+func (p policy) alter(x expressions, expression func(*shape) string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "alter policy %s on %s", p.Name, p.of.Name)
-	if p.using != nil {
-		fmt.Fprintf(&b, " using (%s)", expression(p.using))
+	fmt.Fprintf(&b, nowhere+"alter policy %s on %s", p.Name, p.of.Name)
+	if x.using != nil {
+		fmt.Fprintf(&b, " using (%s)", expression(x.using))
 	}
-	if p.check != nil {
-		fmt.Fprintf(&b, " with check (%s)", expression(p.check))
+	if x.check != nil {
+		fmt.Fprintf(&b, " with check (%s)", expression(x.check))
 	}
 	return b.String() + ";"
 }
@@ -123,13 +142,13 @@ func policyFindings(ctx context.Context, e *examination) ([]Finding, error) {
 	indexed := map[string]bool{} // relation and column of the indexes that were asked for
 	for _, p := range e.policies {
 		findings = append(findings, p.settingFinding(e.asks)...)
-		findings = append(findings, e.claimFindings(p)...)
 		slow, err := e.slowFindings(ctx, p)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.object(), err)
 		}
 		findings = append(findings, slow...)
-		findings = append(findings, p.publicFinding()...)
+		findings = append(findings, e.claimFindings(p)...) // behind whatever else writes the policy again, and keeps the names of claims
+		findings = append(findings, p.publicFinding(e.asks)...)
 		index, err := e.indexFinding(ctx, p, indexed)
 		if err != nil {
 			return nil, fmt.Errorf("looking for indexes of %s: %w", p.of.Name, err)
@@ -177,10 +196,10 @@ func (p policy) sealed(setting bool) string {
 	if mend := p.mend(); mend != "" || setting {
 		return mend
 	}
-	if slices.ContainsFunc(p.shapes(), func(s *shape) bool { return s.unsealed }) {
+	if !p.of.Own || p.any(func(s *shape) bool { return s.unsealed }) {
 		return ""
 	}
-	return p.alter(func(s *shape) string { return s.sealed })
+	return p.alter(p.expressions, func(s *shape) string { return s.sealed })
 }
 
 // asBefore takes back what asks rowpass in the place of others: rowpass itself can't be taken back before. A policy that read the setting by
@@ -189,7 +208,7 @@ func (p policy) asBefore(mend string, setting bool) string {
 	if mend == "" || setting {
 		return ""
 	}
-	return p.alter(func(s *shape) string { return s.source })
+	return p.asItWas()
 }
 
 // claimFindings tells of claims that nobody sends. With the owner's hook, only of those that are misspelt: the hook may add any.
@@ -206,7 +225,10 @@ func (e *examination) claimFindings(p policy) []Finding {
 			Costs: "Callers get empty answers and no error.",
 		}
 		if near := renamed[name]; near != "" {
-			f.Severity, f.Title, f.Mend, f.Undo = Medium, fmt.Sprintf("No issuer sends the claim %q; %q is near", name, near), p.mend(), p.undo()
+			f.Severity, f.Title, f.Mend = Medium, fmt.Sprintf("No issuer sends the claim %q; %q is near", name, near), p.mendAs(p.renamed)
+			if f.Mend != "" {
+				f.Undo = p.asItWas()
+			}
 		} else if e.sends(name) || e.hook != "" {
 			continue
 		}
@@ -215,20 +237,19 @@ func (e *examination) claimFindings(p policy) []Finding {
 	return findings
 }
 
-func (p policy) publicFinding() []Finding {
+func (p policy) publicFinding(asks askers) []Finding {
 	if !p.Public || !p.Permissive {
 		return nil
 	}
-	to := quoteAll(p.Roles)
-	asksWho := slices.ContainsFunc(p.shapes(), func(s *shape) bool { return asks(s.root) })
-	if asksWho && slices.Contains(p.Roles, "authenticated") {
-		to = []string{"authenticated"} // nobody else has claims
+	to := slices.Clone(p.Roles)
+	if !p.any(func(s *shape) bool { return !asks.needsClaim(s.root) }) && slices.Contains(to, "authenticated") {
+		to = slices.DeleteFunc(to, func(role string) bool { return role == "anonymous" }) // nobody else is without claims
 	}
 	return []Finding{{
 		ID: "policy-for-public", Severity: Medium, Object: p.object(), Title: "The policy is for every role",
 		Why:   "Without TO a policy is for PUBLIC: it also lets rows through to logins that are made later, for a report or a backup, and it is asked for callers without claims.",
 		Costs: "Rows may reach roles that nobody thought of; anonymous requests ask it for nothing.",
-		Mend:  fmt.Sprintf("alter policy %s on %s to %s;", p.Name, p.of.Name, strings.Join(to, ", ")),
+		Mend:  fmt.Sprintf("alter policy %s on %s to %s;", p.Name, p.of.Name, strings.Join(quoteAll(to), ", ")),
 		Undo:  fmt.Sprintf("alter policy %s on %s to public;", p.Name, p.of.Name),
 	}}
 }

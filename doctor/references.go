@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // reference is a foreign key.
@@ -13,8 +12,8 @@ type reference struct {
 	Name       string // quoted where needed
 	Definition string
 	Columns    []string
-	To         string // quoted where needed, with its schema
-	ToColumns  []string
+	To         string   // quoted where needed, with its schema
+	ToColumns  string   // quoted where needed
 	Shared     []string // columns of the same name and type in both
 	Keyed      []string // those of Shared that begin a key with ToColumns
 	Policed    bool     // its table has row-level security
@@ -24,7 +23,7 @@ const references = `
 	select conrelid, format('%I', conname), pg_catalog.pg_get_constraintdef(f.oid),
 		array(select attname::text from unnest(conkey) with ordinality k (n, i) join pg_catalog.pg_attribute on attrelid = conrelid and attnum = n order by i),
 		format('%I.%I', nspname, c.relname),
-		array(select attname::text from unnest(confkey) with ordinality k (n, i) join pg_catalog.pg_attribute on attrelid = confrelid and attnum = n order by i),
+		(select string_agg(format('%I', attname), ', ' order by i) from unnest(confkey) with ordinality k (n, i) join pg_catalog.pg_attribute on attrelid = confrelid and attnum = n),
 		array(select a.attname::text from pg_catalog.pg_attribute a join pg_catalog.pg_attribute b using (attname, atttypid)
 			where a.attrelid = conrelid and b.attrelid = confrelid and a.attnum > 0 and not a.attisdropped and a.attnum <> all (conkey)),
 		array(select a.attname::text from pg_catalog.pg_index join pg_catalog.pg_attribute a on a.attrelid = indrelid and a.attnum = any ((indkey::int2[])[0:indnkeyatts - 1])
@@ -69,7 +68,7 @@ func (f reference) finding(r relation, pinned []string) Finding {
 	}
 	lead := r.quote(pinned[at])
 	if !slices.Contains(f.Keyed, pinned[at]) {
-		found.Mend = fmt.Sprintf("alter table %s add unique (%s, %s);\n", f.To, lead, strings.Join(quoteAll(f.ToColumns), ", "))
+		found.Mend = fmt.Sprintf("alter table %s add unique (%s, %s);\n", f.To, lead, f.ToColumns)
 	}
 	found.Mend += fmt.Sprintf("alter table %s drop constraint %s, add constraint %[2]s %s;", r.Name, f.Name, f.leadBy(lead, r))
 	found.Undo = fmt.Sprintf("alter table %s drop constraint %s, add constraint %[2]s %s;", r.Name, f.Name, f.Definition)
@@ -78,11 +77,12 @@ func (f reference) finding(r relation, pinned []string) Finding {
 
 // leadBy puts a column before those of both sides. What is set when the other row goes stays what it was.
 func (f reference) leadBy(column string, r relation) string {
-	here, there, _ := strings.Cut(f.Definition, " REFERENCES ")
-	text := leadBy(here, column) + " REFERENCES " + leadBy(there, column)
-	for _, set := range []string{"SET NULL", "SET DEFAULT"} {
-		if strings.Contains(text, "ON DELETE "+set) && !strings.Contains(text, "ON DELETE "+set+" (") {
-			text = strings.Replace(text, "ON DELETE "+set, "ON DELETE "+set+" ("+r.quote(f.Columns...)+")", 1)
+	at := outside(f.Definition, " REFERENCES ")
+	text := leadBy(f.Definition[:at], column) + leadBy(f.Definition[at:], column)
+	for _, set := range []string{"ON DELETE SET NULL", "ON DELETE SET DEFAULT"} {
+		if at := outside(text, set); at >= 0 && outside(text, set+" (") < 0 {
+			at += len(set)
+			text = text[:at] + " (" + r.quote(f.Columns...) + ")" + text[at:]
 		}
 	}
 	return text

@@ -23,6 +23,7 @@ type relation struct {
 	Reach     []string        // the roles that may read or change it, in whole or in part
 	Add       []string        // the roles that may insert
 	Change    []string        // the roles that may update, in whole or in part
+	Own       bool            // it belongs to the login, or to the owner of schema rowpass
 }
 
 // attr is a column.
@@ -42,13 +43,14 @@ const relations = `
 		greatest(reltuples, 0)::float8,
 		(select coalesce(jsonb_agg(jsonb_build_object('name', attname, 'quoted', format('%I', attname), 'number', attnum, 'type', pg_catalog.format_type(atttypid, atttypmod),
 				'notnull', attnotnull, 'always', attgenerated <> '' or exists (select from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = tgfoid
-				where tgrelid = c.oid and tgtype & 7 = 7 and tgenabled in ('O', 'A') and prosrc ~* ('\mnew\.' || attname || '\s*:?=[^=]'))) order by attnum), '[]')
+				where tgrelid = c.oid and tgtype & 7 = 7 and tgenabled in ('O', 'A') and prosrc ~* ('\mnew\.(' || regexp_replace(attname, '[^[:alnum:]_]', '\\\&', 'g') || '|' || regexp_replace('"' || replace(attname, '"', '""') || '"', '[^[:alnum:]_]', '\\\&', 'g') || ')\s*:?=[^=]'))) order by attnum), '[]')
 			from pg_catalog.pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped),
 		exists (select from pg_catalog.pg_policy p, unnest(polroles) for_role, unnest($2::text[]) r where polrelid = c.oid
 			and (for_role = 0 or pg_catalog.pg_has_role(r, for_role, 'USAGE'))),
 		array(select r from unnest($2::text[]) r where has_any_column_privilege(r, c.oid, 'select, insert, update') or has_table_privilege(r, c.oid, 'delete')),
 		array(select r from unnest($2::text[]) r where has_any_column_privilege(r, c.oid, 'insert')),
-		array(select r from unnest($2::text[]) r where has_any_column_privilege(r, c.oid, 'update'))
+		array(select r from unnest($2::text[]) r where has_any_column_privilege(r, c.oid, 'update')),
+		relowner in (select oid from pg_catalog.pg_roles where rolname = current_user union select nspowner from pg_catalog.pg_namespace where nspname = 'rowpass')
 	from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
 	where nspname = any ($1::text[]) and relkind in ('r', 'p', 'v', 'm', 'f')
 	order by nspname, relname`

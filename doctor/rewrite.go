@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -30,6 +31,7 @@ func (r *rewriter) rewrite(e expr) string {
 
 // exact is rewrite where false and NULL may differ, as within NOT or IS NULL.
 func (r *rewriter) exact(e expr) string {
+	ours, _ := r.asks.of(e)
 	switch {
 	case e.kind == selected && r.ofRow(e):
 		r.correlated = true
@@ -41,15 +43,33 @@ func (r *rewriter) exact(e expr) string {
 			r.correlated, r.unmended = true, true
 		}
 		return r.keep(e)
-	case !r.ofRow(e) && e.any(isQuestion) && !e.any(isSubselect):
+	case ours != "" || r.isConstant(e):
 		r.note(e)
 		return once(r.keep(e))
+	case e.kind == operand:
+		return r.each(e, r.within)
 	}
 	if col, value, ok := r.comparison(e); ok && col.kind == cast && r.isSlow(col) && asks(value) {
 		r.castBy(col)
 		r.unmended = true
 	}
 	return r.each(e, r.exact)
+}
+
+// within is exact for what no sub-select can take the place of: behind ANY it would give the rows instead of the array.
+func (r *rewriter) within(e expr) string {
+	if e.kind == call && isQuestion(e) && !r.ofRow(e) && !r.asks.unsteady(e) {
+		r.note(e)
+		r.unmended = true
+		return r.keep(e)
+	}
+	return r.each(e, r.exact)
+}
+
+// isConstant says whether e asks who the caller is, says the same all through a query, and can be made a sub-select.
+func (r *rewriter) isConstant(e expr) bool {
+	return e.any(isQuestion) && !r.ofRow(e) && !e.any(isSubselect) && !r.asks.unsteady(e) &&
+		!e.loose && e.kind != operand && (e.kind != call || e.name != "ROW")
 }
 
 func isSubselect(e expr) bool { return e.kind == selected || e.kind == queried }
@@ -89,7 +109,7 @@ func (r *rewriter) each(e expr, write func(expr) string) string {
 
 // seal writes e as it is, but for functions that believe the setting.
 func (r *rewriter) seal(e expr) string {
-	ours, trusts := r.asks.of(e, r.source)
+	ours, trusts := r.asks.of(e)
 	if trusts && !slices.Contains(r.trusted, e.name) {
 		r.trusted = append(r.trusted, e.name)
 	}
@@ -102,26 +122,33 @@ func (r *rewriter) seal(e expr) string {
 
 // keep writes e as it is, with claims by their right names and under their seal.
 func (r *rewriter) keep(e expr) string {
-	if ours, _ := r.asks.of(e, r.source); ours != "" {
+	if ours, _ := r.asks.of(e); ours != "" {
 		return ours
 	}
-	if claims := uncast(e); isClaimsSetting(claims) || r.isNullifSetting(claims) {
+	if e.kind == cast && (e.name == "json" || e.name == "jsonb") && isClaims(e.kids[0]) {
 		r.setting = true
-		if e.kind == cast && (e.name == "json" || e.name == "jsonb") {
-			return r.asks.call("session") + map[string]string{"json": "::json", "jsonb": ""}[e.name]
-		}
-		r.unmended = true
+		return r.asks.call("session") + map[string]string{"json": "::json", "jsonb": ""}[e.name]
+	}
+	if believesSetting(e) {
+		r.setting, r.unmended = true, true
 	}
 	if name, ok := r.asks.claimOf(e); ok && r.renamed[name] != "" {
-		right := strings.Replace(r.source[e.kids[1].from:e.kids[1].to], "'"+name+"'", "'"+r.renamed[name]+"'", 1)
+		right := strings.Replace(r.source[e.kids[1].from:e.kids[1].to], quoteLiteral(name), quoteLiteral(r.renamed[name]), 1)
 		return r.source[e.from:e.kids[0].from] + r.keep(e.kids[0]) + r.source[e.kids[0].to:e.kids[1].from] + right + r.source[e.kids[1].to:e.to]
 	}
 	return r.each(e, r.keep)
 }
 
-// isNullifSetting knows the usual guard against a setting that is empty.
-func (r *rewriter) isNullifSetting(e expr) bool {
-	return e.kind == call && e.name == "NULLIF" && e.any(isClaimsSetting)
+// isClaims knows the setting, and the usual guard against one that is empty.
+func isClaims(e expr) bool {
+	for e.kind == cast && e.name == "text" {
+		e = e.kids[0]
+	}
+	if e.kind == call && e.name == "NULLIF" && len(e.kids) == 2 {
+		empty := uncast(e.kids[1])
+		return isClaims(e.kids[0]) && empty.kind == literal && empty.name == ""
+	}
+	return isClaimsSetting(e)
 }
 
 // isSlow says whether the cast of a column keeps its index from being used.
@@ -138,10 +165,10 @@ func (r *rewriter) castBy(col expr) string {
 	return r.columns[name]
 }
 
-// bare compares a column that was cast with a value of the column's own type. A value that is none of that type is NULL then, as it
-// was unequal before.
+// bare compares a column that was cast with a value of the column's own type. A text that is not how PostgreSQL writes one of that type is
+// NULL then, as it was unequal before.
 func (r *rewriter) bare(col, value expr) (string, bool) {
-	if !sameText.MatchString(col.name) || !r.isSlow(col) || !asks(value) {
+	if !wholeText(col.name) || !r.isSlow(col) || !asks(value) || r.asks.unsteady(value) {
 		return "", false
 	}
 	of := r.castBy(col)
@@ -150,17 +177,28 @@ func (r *rewriter) bare(col, value expr) (string, bool) {
 	} else if !value.any(isSubselect) {
 		r.note(value)
 	}
-	text := stripped(r.keep(value))
-	switch digits := integerDigits[of]; {
-	case of == "uuid":
-		text = r.asks.uuidOf(text)
-	case digits != "":
-		text = "case when (" + text + ") ~ '^(0|[1-9][0-9]{0," + digits + "})$' then (" + text + ")::" + of + " end"
-	default:
+	text, ok := r.asks.typed(stripped(r.keep(value)), of)
+	if !ok {
 		r.unmended = true
 		return "", false
 	}
 	return "(" + stripped(uncast(col).text(r.source)) + " = " + once(text) + ")", true
+}
+
+// typed is a text as a value of a type, and NULL where the type writes its values in another way.
+func (a askers) typed(text, of string) (string, bool) {
+	const written = "case when (%[1]s) ~ '^(0|-?[1-9][0-9]{0,%[2]d})$' then %[3]s end"
+	switch of {
+	case "uuid":
+		uuid := a.uuidOf(text)
+		return fmt.Sprintf("case when %s::text = (%s) then %[1]s end", uuid, text), true
+	case "smallint", "integer": // they are compared with a bigint by the same index
+		return fmt.Sprintf(written, text, 17, "("+text+")::bigint"), true
+	case "bigint":
+		const fits = "case when (%[1]s)::numeric between -9223372036854775808 and 9223372036854775807 then (%[1]s)::bigint end"
+		return fmt.Sprintf(written, text, 18, fmt.Sprintf(fits, text)), true
+	}
+	return "", false
 }
 
 // uuidOf is a text as a UUID, by the function that has it as such where there is one.

@@ -50,6 +50,6 @@ func (a attached) finding() Finding {
 		ID: "rule-runs-as-owner", Severity: High, Object: a.Relation + " rule " + a.Name, Title: fmt.Sprintf("The rule %s on %s runs as the owner", a.Name, a.Relation),
 		Why:   "What a rule adds to a caller's statement is checked for the owner of the relation, whom no policy holds. A trigger function that is SECURITY INVOKER does the same as the caller.",
 		Costs: "Callers change through it what policies keep from them.",
-		Mend:  fmt.Sprintf("drop rule %s on %s;", a.Name, a.Relation), Undo: a.Definition,
+		Mend:  fmt.Sprintf("drop rule %s on %s;", a.Name, a.Relation), Undo: nowhere + a.Definition,
 	}
 }

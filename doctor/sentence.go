@@ -11,6 +11,8 @@ func (a *account) sentence() string {
 	e := &a.answer
 	schema, _, _ := strings.Cut(e.Table, ".")
 	switch {
+	case !a.Usage && slices.Contains([]string{a.schema, "rowpass", "neon_identity"}, schema):
+		return fmt.Sprintf("%s gets an error: it may not use schema %s, which is rowpass's own and for no caller.", e.Role, schema)
 	case !a.Usage:
 		return fmt.Sprintf("%s gets an error: it may not use schema %s (grant usage on schema %[2]s to %[1]s).", e.Role, schema)
 	case !a.Reads:

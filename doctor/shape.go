@@ -39,7 +39,12 @@ func shapeOf(source, table string, columns, renamed map[string]string, asks aske
 
 // parenthesised says whether the first parenthesis closes with the last.
 func parenthesised(text string) bool {
-	return strings.HasPrefix(text, "(") && strings.HasSuffix(text, ")") && (&parser{source: text}).group(0).to == len(text)
+	if !strings.HasPrefix(text, "(") || !strings.HasSuffix(text, ")") {
+		return false
+	}
+	p := &parser{source: text}
+	_, closed := p.group(0)
+	return closed && p.at == len(text)
 }
 
 // isColumn says whether e is a column of the policy's relation. Within a sub-select with FROM, only a qualified name is.
@@ -54,12 +59,12 @@ func (s *shape) isColumn(e expr) bool {
 
 func (s *shape) columnName(e expr) string { return strings.TrimPrefix(e.name, s.table+".") }
 
-// ofRow says whether e looks at the row.
+// ofRow says whether e looks at the row. But within a sub-select with FROM, whatever has a name is the row's: a system column or all of it, too.
 func (s *shape) ofRow(e expr) bool {
 	if e.kind == queried {
-		return e.any(func(e expr) bool { return s.isColumn(e) && strings.HasPrefix(e.name, s.table+".") })
+		return e.any(func(e expr) bool { return e.kind == column && strings.HasPrefix(e.name, s.table+".") })
 	}
-	return s.isColumn(e) || slices.ContainsFunc(e.kids, s.ofRow)
+	return e.kind == column || slices.ContainsFunc(e.kids, s.ofRow)
 }
 
 // asks says whether e asks who the caller is: by a function that is not PostgreSQL's own, or by a setting.
@@ -136,13 +141,54 @@ func (a askers) claimOf(e expr) (string, bool) {
 	return name.name, (a.isClaims(of) || isClaimsSetting(of)) && name.kind == literal
 }
 
-func isClaimsSetting(e expr) bool {
-	if e.kind != call || e.name != "current_setting" && e.name != "pg_catalog.current_setting" {
-		return false
+// needsClaim says whether nobody without claims can make e true: each way to make it true compares a claim.
+func (a askers) needsClaim(e expr) bool {
+	switch e.kind {
+	case selected:
+		return a.needsClaim(e.kids[0])
+	case all:
+		return slices.ContainsFunc(e.kids, a.needsClaim)
+	case either:
+		return !slices.ContainsFunc(e.kids, func(kid expr) bool { return !a.needsClaim(kid) })
 	}
-	return e.any(func(e expr) bool {
-		return e.kind == literal && strings.HasPrefix(strings.ToLower(e.name), "request.jwt.claim")
-	})
+	return e.kind == binary && strict(e.name) && slices.ContainsFunc(e.kids, a.isClaim)
+}
+
+// isClaim says whether e is NULL where there are no claims.
+func (a askers) isClaim(e expr) bool {
+	switch e.kind {
+	case cast, selected:
+		return a.isClaim(e.kids[0])
+	case binary:
+		_, ok := a.claimOf(e)
+		return ok && !isClaimsSetting(e) || strict(e.name) && slices.ContainsFunc(e.kids, a.isClaim)
+	case call:
+		of := func(name string) bool { return e.name+"()" == a.call(name) && len(e.kids) == 0 }
+		return slices.ContainsFunc([]string{"user_id", "uid", "tenant", "tenant_id", "organization_id"}, of) ||
+			e.name == a.schema+".as_uuid" && len(e.kids) == 1 && a.isClaim(e.kids[0])
+	}
+	return false
+}
+
+// strict says whether an operator of PostgreSQL's gives NULL for NULL. Those with words are told apart from them.
+func strict(operator string) bool { return operator == "IN" || strings.Trim(operator, operators) == "" }
+
+// isClaimsSetting knows the setting that holds all claims.
+func isClaimsSetting(e expr) bool { return settingName(e) == "request.jwt.claims" }
+
+// believesSetting knows what PostgREST sets of a token: the claims as one, or each by itself as it did once.
+func believesSetting(e expr) bool { return strings.HasPrefix(settingName(e), "request.jwt.claim") }
+
+// settingName is which setting a call reads; "" where it is none, or not said.
+func settingName(e expr) string {
+	if e.kind != call || e.name != "current_setting" && e.name != "pg_catalog.current_setting" || len(e.kids) == 0 {
+		return ""
+	}
+	name := uncast(e.kids[0])
+	if name.kind != literal {
+		return ""
+	}
+	return strings.ToLower(name.name)
 }
 
 func uncast(e expr) expr {
@@ -152,8 +198,8 @@ func uncast(e expr) expr {
 	return e
 }
 
-// integerDigits is how many digits always fit behind the first one.
-var integerDigits = map[string]string{"smallint": "3", "integer": "8", "bigint": "17"}
-
 // sameText are types whose comparison as text still uses an index.
 var sameText = regexp.MustCompile(`^(text|character varying|character|name|citext|public\.citext)\b`)
+
+// wholeText says whether a cast to the type gives a text as long as what was cast.
+func wholeText(name string) bool { return name == "text" || name == "character varying" }

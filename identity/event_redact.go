@@ -54,7 +54,7 @@ func (r *redactor) value(value any) any {
 // text is as it was where it holds no JSON that something was taken out of. One that seems to be JSON, isn't, and names what
 // should be taken out, is taken out itself.
 func (r *redactor) text(text string) any {
-	if first := strings.TrimLeft(text, " \t\r\n"); len(r.names) == 0 || first == "" || first[0] != '{' && first[0] != '[' {
+	if len(r.names) == 0 || !holdsJSON(text) {
 		return text
 	}
 	inner := redactor{names: r.names}

@@ -72,6 +72,28 @@ func TestAnObjectThatIsTooLargeIsLeftOut(t *testing.T) {
 	}
 }
 
+// jsonb writes numbers without exponents, so that few bytes may be many.
+func TestNumbersCountAsTheyAreStored(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	s := storeOf(t, d, nil, clerkSource(t, "clerk", ""))
+	running(t, s)
+	for i, c := range []struct {
+		number string
+		times  int
+		whole  bool
+	}{{"1e1000", 40_000, false}, {"-1.5E-1000", 40_000, false}, {"1e1000", 1100, false}, {"1e1000", 1000, true}, {"1e-1000", 1000, true}, {"1000", 40_000, true}, {"1e+3", 40_000, true}} {
+		id := fmt.Sprint("u", i)
+		body := `{"type":"user.created","timestamp":1772366400000,"data":{"id":"` + id + `","first_name":"Ada","unsafe_metadata":{"x":[` + strings.Repeat(c.number+",", c.times) + `0]}}}`
+		accept(t, s, "clerk", id, []byte(body))
+		drained(t, s)
+		got := rowsOf(t, d.OwnerURL, "select name, raw_json -> 'provider_raw' <> 'null', octet_length(raw_json::text) < 1200000 from neon_identity.users_sync where id = $1", id)
+		if want := map[bool]string{true: "(Ada,t,t)", false: "(Ada,f,t)"}[c.whole]; got != want {
+			t.Errorf("%d times %s: %s, want %s", c.times, c.number, got, want)
+		}
+	}
+}
+
 func TestWhatIsUnfitOfOtherProviders(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

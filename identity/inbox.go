@@ -172,3 +172,25 @@ func (s *Store) Retry(ctx context.Context, source string) (n int64, err error) {
 	}
 	return n, nil
 }
+
+// Discard lets a source's dead events go, those with these IDs or, with none, all, and says how many they were. Of them are kept
+// the IDs, as of events that were read, so that one which the provider sends again within a week is not taken for new.
+func (s *Store) Discard(ctx context.Context, source string, ids ...string) (n int64, err error) {
+	const query = `
+		with gone as (
+			update rowpass.inbox i set state = 'done', body = null, reason = null from (
+				select source, event_id from rowpass.inbox
+				where state = 'dead' and source = $1::text and (coalesce(cardinality($2::text[]), 0) = 0 or event_id = any ($2::text[]))
+				limit $3::bigint for update
+			) d where i.source = d.source and i.event_id = d.event_id returning true
+		) select count(*) from gone`
+	if _, err := s.source(source); err != nil {
+		return 0, err
+	}
+	for gone := int64(pruneBatch); gone == pruneBatch; n += gone {
+		if err := s.ask(ctx, asked{query, []any{source, ids, pruneBatch}, one(&gone)}); err != nil {
+			return n, fmt.Errorf("discarding dead events: %w", err)
+		}
+	}
+	return n, nil
+}

@@ -59,7 +59,8 @@ func (l *letter) redact() bool {
 	return l.body != nil
 }
 
-// named are the ids of all whom the event may name: any of its texts, or what follows the last slash of one, may be a subject.
+// named are the ids of all whom the event may name: any of its texts, or what follows the last slash of one, may be a subject. The
+// body becomes what was looked at: of two members of one name the last, each text written in one way.
 func (l *letter) named() map[string]bool {
 	ids := map[string]bool{}
 	if l.event.Kind != Ignore {
@@ -68,6 +69,9 @@ func (l *letter) named() map[string]bool {
 	value, err := parse(l.body, "the event")
 	if err != nil || !l.addTexts(value, ids) {
 		l.body = nil
+		return nil
+	}
+	if l.body, err = encode(value); err != nil {
 		return nil
 	}
 	return ids
@@ -79,6 +83,7 @@ func (l *letter) addTexts(value any, ids map[string]bool) bool {
 	case string:
 		ids[l.source.ID(v)] = true
 		ids[l.source.ID(v[strings.LastIndex(v, "/")+1:])] = true
+		return l.addHeld(v, ids)
 	case json.Number:
 		ids[l.source.ID(v.String())] = true
 	case []any:
@@ -88,6 +93,16 @@ func (l *letter) addTexts(value any, ids map[string]bool) bool {
 			if !l.addTexts(member, ids) {
 				return false
 			}
+		}
+	}
+	return len(ids) <= maxNamed
+}
+
+// addHeld adds the texts of JSON that a text holds.
+func (l *letter) addHeld(text string, ids map[string]bool) bool {
+	if holdsJSON(text) {
+		if value, err := parse([]byte(text), "the text"); err == nil {
+			return l.addTexts(value, ids)
 		}
 	}
 	return len(ids) <= maxNamed

@@ -35,6 +35,8 @@ type letter struct {
 	fate   fate
 	reason string        // of dead, and of fetch and pending where it went wrong
 	pause  time.Duration // of fetch and pending
+
+	untried bool // of fetch: there was no time to ask, which counts for no attempt
 }
 
 // open reads the event. What it is decides the fate, unless the database refuses it.
@@ -99,6 +101,9 @@ func writeFates(ctx context.Context, tx pgx.Tx, letters []*letter) error {
 	for i, l := range letters {
 		sources[i], ids[i], states[i], reasons[i] = l.source.Name(), l.id, string(l.fate), l.reason
 		attempts[i], pauses[i] = int32(l.attempts+1), l.pause.Milliseconds() //nolint:gosec // a few thousand at most
+		if l.untried {
+			attempts[i]--
+		}
 		if l.fate == dead {
 			bodies[i] = l.body
 		}

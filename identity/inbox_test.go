@@ -194,3 +194,48 @@ func TestAnEventAboutAnotherSourcesUserIsDead(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestDeadEventsAreDiscarded(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	s := storeOf(t, d, nil, clerkSource(t, "clerk", ""), clerkSource(t, "other", "o|"))
+	poison, good := []byte(`{"type":7}`), clerkEvent("user.created", "u1", "Ann", minute(1))
+	for _, id := range []string{"a", "b", "c"} {
+		accept(t, s, "clerk", id, poison)
+		accept(t, s, "other", id, poison)
+	}
+	accept(t, s, "clerk", "good", good)
+	running(t, s)
+	drained(t, s)
+	for _, c := range []struct {
+		source string
+		ids    []string
+		n      int64
+		dead   string
+	}{
+		{"clerk", []string{"b", "good", "none"}, 1, "(clerk,a)\n(clerk,c)\n(other,a)\n(other,b)\n(other,c)"},
+		{"clerk", []string{"b"}, 0, "(clerk,a)\n(clerk,c)\n(other,a)\n(other,b)\n(other,c)"},
+		{"other", []string{}, 3, "(clerk,a)\n(clerk,c)"},
+		{"clerk", nil, 2, ""},
+	} {
+		if n, err := s.Discard(t.Context(), c.source, c.ids...); n != c.n || err != nil {
+			t.Errorf("%s, %q: %d, %v", c.source, c.ids, n, err)
+		}
+		if got := rowsOf(t, d.OwnerURL, "select source, event_id from rowpass.inbox where state = 'dead'"); got != c.dead {
+			t.Errorf("%s, %q leaves %s", c.source, c.ids, got)
+		}
+	}
+	if fresh, err := s.Accept(t.Context(), "clerk", identity.Message{ID: "b", Body: poison}); fresh > 0 || err != nil {
+		t.Errorf("sent again, it is new: %d, %v", fresh, err)
+	}
+	if got := rowsOf(t, d.OwnerURL, "select distinct state, body is null from rowpass.inbox"); got != "(done,t)" {
+		t.Error(got)
+	}
+	if _, err := s.Discard(t.Context(), ""); !errors.Is(err, identity.ErrUnknownSource) {
+		t.Errorf("of no source: %v", err)
+	}
+	dbtest.Exec(t, d.OwnerURL, "insert into rowpass.inbox (source, event_id, state) select 'clerk', 'many-' || n, 'dead' from generate_series(1, 2500) n")
+	if n, err := s.Discard(t.Context(), "clerk"); n != 2500 || err != nil {
+		t.Errorf("of many: %d, %v", n, err)
+	}
+}

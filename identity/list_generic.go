@@ -74,7 +74,7 @@ func (g GenericList) check(hosts outbound.Hosts) error {
 }
 
 func (g GenericList) lister(c *listClient) *restList {
-	l := &restList{client: c, users: g.Users, user: g.User, next: func(string, restPage) string { return "" },
+	l := &restList{client: c, users: g.Users, user: g.User, next: noNext,
 		page: func(cursor string) listRequest {
 			return listRequest{path: fill(g.URL, cursor, "{cursor}", "{page}", "{offset}")}
 		},

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,7 +16,7 @@ type restList struct {
 	first  string // the first page's cursor
 	page   func(cursor string) listRequest
 	users  Path // of a page's array
-	next   func(cursor string, p restPage) string
+	next   func(cursor string, p restPage) (string, error)
 
 	total   func(listAnswer) int // what a page says; nil: it says nothing
 	count   *listRequest         // what to ask in its place; nil: nobody
@@ -23,6 +24,7 @@ type restList struct {
 
 	one  func(subject string) listRequest
 	user Path // of the object in that answer
+	none Path // of an array in it, which is empty where there is no such user; nil: then the answer is a 404
 }
 
 // restPage is what the next cursor follows from.
@@ -30,6 +32,9 @@ type restPage struct {
 	listAnswer
 	number int // of users
 }
+
+// errOwnNext would be read for ever.
+var errOwnNext = errors.New("the list API names a page as its own next: check api.url")
 
 // Page asks for the number of users with the first page, for who waits, and with the last, where it tells whether users were missed.
 func (l *restList) Page(ctx context.Context, cursor string) (Page, error) {
@@ -45,9 +50,13 @@ func (l *restList) Page(ctx context.Context, cursor string) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	p := Page{Users: users, Next: l.next(at, restPage{a, len(users)})}
-	if p.Next != "" && p.Next == at {
-		return Page{}, errors.New("the list API names a page as its own next: check api.url")
+	next, err := l.next(at, restPage{a, len(users)})
+	if err != nil {
+		return Page{}, err
+	}
+	p := Page{Users: users, Next: next}
+	if next != "" && next == at {
+		return Page{}, errOwnNext
 	}
 	if l.total != nil {
 		p.Total = l.total(a)
@@ -66,7 +75,8 @@ func (l *restList) counted(ctx context.Context) (int, error) {
 	return numberAt(a.body, l.countAt), nil
 }
 
-// User takes no subject that an address would have another meaning with: nobody has such a one.
+// User takes no subject that an address would have another meaning with: nobody has such a one. What says neither whose it is nor
+// that there is nobody (a page about maintenance, half an answer) is an error: by "not found" rows are deleted.
 func (l *restList) User(ctx context.Context, subject string) (json.RawMessage, bool, error) {
 	if subject == "" || subject == "." || subject == ".." {
 		return nil, false, nil
@@ -78,8 +88,22 @@ func (l *restList) User(ctx context.Context, subject string) (json.RawMessage, b
 	if err != nil {
 		return nil, false, err
 	}
-	user := memberAt(a.body, l.user)
-	return user, user != nil, nil
+	if user := memberAt(a.body, l.user); isObject(user) {
+		return user, true, nil
+	}
+	if l.none != nil && isEmptyArray(memberAt(a.body, l.none)) {
+		return nil, false, nil
+	}
+	return nil, false, errors.New("the list API's answer has no user where this provider's has it, and doesn't say that there is none: check api.url")
+}
+
+func isObject(value json.RawMessage) bool {
+	return bytes.HasPrefix(bytes.TrimSpace(value), []byte("{"))
+}
+
+func isEmptyArray(value json.RawMessage) bool {
+	var array []json.RawMessage
+	return json.Unmarshal(value, &array) == nil && len(array) == 0
 }
 
 // usersAt reads a page's array.
@@ -141,26 +165,38 @@ func numberAt(body []byte, path Path) int {
 }
 
 // nextAt is for APIs that give a cursor.
-func nextAt(path Path) func(string, restPage) string {
-	return func(_ string, p restPage) string { return textAt(p.body, path) }
+func nextAt(path Path) func(string, restPage) (string, error) {
+	return func(_ string, p restPage) (string, error) { return cursorAt(p.body, path) }
+}
+
+// cursorAt is "" where there is none, or null. Another value than a text or a number doesn't say that the list ends.
+func cursorAt(body []byte, path Path) (string, error) {
+	cursor := textAt(body, path)
+	if found := memberAt(body, path); cursor == "" && found != nil && string(found) != `""` {
+		return "", errors.New("the list API's answer has no cursor where this provider's has the next page's: check api.url")
+	}
+	return cursor, nil
 }
 
 // nextOffset is for APIs that skip as many users as one says. What ends the list is an empty page, since a provider may give
 // fewer on a page than it was asked for.
-func nextOffset(cursor string, p restPage) string {
+func nextOffset(cursor string, p restPage) (string, error) {
 	if p.number == 0 {
-		return ""
+		return "", nil
 	}
-	return strconv.Itoa(integer(cursor) + p.number)
+	return strconv.Itoa(integer(cursor) + p.number), nil
 }
 
 // nextNumber is for APIs whose pages are numbered.
-func nextNumber(cursor string, p restPage) string {
+func nextNumber(cursor string, p restPage) (string, error) {
 	if p.number == 0 {
-		return ""
+		return "", nil
 	}
-	return strconv.Itoa(integer(cursor) + 1)
+	return strconv.Itoa(integer(cursor) + 1), nil
 }
+
+// noNext is for lists of one page.
+func noNext(string, restPage) (string, error) { return "", nil }
 
 // integer reads a cursor of our own; another's, which isn't ours to go on with, is 0.
 func integer(cursor string) int {

@@ -31,8 +31,11 @@ func (l *stytchMembers) Page(ctx context.Context, cursor string) (Page, error) {
 		return Page{}, errors.New("the place to go on at is none of this provider's: begin anew")
 	}
 	if len(at.Organizations) == 0 {
-		if err := l.organizations(ctx, &at); err != nil || len(at.Organizations) == 0 {
+		if err := l.organizations(ctx, &at); err != nil {
 			return Page{}, err
+		}
+		if len(at.Organizations) == 0 {
+			return at.page(nil, "", cursor)
 		}
 	}
 	a, err := l.client.send(ctx, listRequest{path: "/v1/b2b/organizations/members/search",
@@ -44,8 +47,23 @@ func (l *stytchMembers) Page(ctx context.Context, cursor string) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	next, err := at.after(textAt(a.body, Path{"results_metadata", "next_cursor"}))
-	return Page{Users: users, Next: next}, err
+	members, err := cursorAt(a.body, Path{"results_metadata", "next_cursor"})
+	if err != nil {
+		return Page{}, err
+	}
+	return at.page(users, members, cursor)
+}
+
+// page is what was found at cursor; members is where theirs go on.
+func (at stytchPlace) page(users []json.RawMessage, members, cursor string) (Page, error) {
+	next, err := at.after(members)
+	if err == nil && next != "" && next == cursor {
+		err = errOwnNext
+	}
+	if err != nil {
+		return Page{}, err
+	}
+	return Page{Users: users, Next: next}, nil
 }
 
 // organizations reads the next page of them into at.
@@ -59,11 +77,15 @@ func (l *stytchMembers) organizations(ctx context.Context, at *stytchPlace) erro
 		return fmt.Errorf("reading organizations: %w", err)
 	}
 	for _, o := range found {
-		if id := textAt(o, Path{"organization_id"}); id != "" {
-			at.Organizations = append(at.Organizations, id)
+		id := textAt(o, Path{"organization_id"})
+		if id == "" {
+			return errors.New("reading organizations: the list API gives one without an organization_id, whose members nobody could ask for")
 		}
+		at.Organizations = append(at.Organizations, id)
 	}
-	at.Next = textAt(a.body, Path{"results_metadata", "next_cursor"})
+	if at.Next, err = cursorAt(a.body, Path{"results_metadata", "next_cursor"}); err != nil {
+		return fmt.Errorf("reading organizations: %w", err)
+	}
 	return nil
 }
 

@@ -140,6 +140,6 @@ func descopeList(c *listClient, cfg APIConfig) (Lister, error) {
 	return &restList{client: c, first: "0", users: Path{"users"}, next: nextNumber, total: totalAt(Path{"total"}),
 		page: func(cursor string) listRequest { return search(descopeSearch{Limit: 100, Page: integer(cursor)}) },
 		one:  func(subject string) listRequest { return search(descopeSearch{Limit: 1, Users: []string{subject}}) },
-		user: Path{"users", "0"},
+		user: Path{"users", "0"}, none: Path{"users"},
 	}, nil
 }

@@ -57,11 +57,14 @@ func (c *listClient) send(ctx context.Context, r listRequest) (listAnswer, error
 	for failures := 1; ; failures++ {
 		a, err := c.sendOnce(ctx, r)
 		var retry *retryError
-		if !errors.As(err, &retry) || failures > listRetries {
+		if !errors.As(err, &retry) {
 			return a, err
 		}
-		if err := c.pause(ctx, retry.wait(failures)); err != nil {
-			return listAnswer{}, err
+		if failures > listRetries {
+			return a, fmt.Errorf("%w, %d times in a row: try again later", err, failures)
+		}
+		if ended := c.pause(ctx, retry.wait(failures)); ended != nil {
+			return listAnswer{}, fmt.Errorf("%w, and there was no time to ask again: %w", err, ended)
 		}
 	}
 }
@@ -169,7 +172,7 @@ func (c *listClient) refused(response *http.Response) error {
 	case status == http.StatusBadRequest:
 		return errBadRequest
 	case status == http.StatusTooManyRequests || status >= 500:
-		err := fmt.Errorf("the list API answered with status %d %s, %d times in a row: try again later", status, http.StatusText(status), listRetries+1)
+		err := fmt.Errorf("the list API answered with status %d %s", status, http.StatusText(status))
 		return &retryError{err: err, after: retryAfter(response.Header)}
 	}
 	if to, err := response.Location(); err == nil && status/100 == 3 {

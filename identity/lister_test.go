@@ -297,6 +297,68 @@ func TestListerTakesNoOtherAnswer(t *testing.T) {
 	}
 }
 
+// Rows are deleted by "there is none": what says neither that nor whose it is, is an error.
+func TestListerTakesNoOtherAnswerForNobody(t *testing.T) {
+	none := map[string]string{"descope": `{"users":[],"total":0}`} // others answer 404
+	for _, preset := range append(listPresets(), "generic") {
+		for _, answer := range []string{"<html>we are back soon</html>", "", " ", "null", "[]", "{", `{"id":"u|0001"`, `{"id":"u|0001"}<html>`, "42", `"gone"`, "[null]",
+			`{"users":null}`, `{"users":{}}`, `{"users":[null]}`, `{"users":[]`, `{"member":null}`, `{"user":null}`, none[preset]} {
+			p := newFakeProvider(t, preset, fakeUsers(3)...)
+			l := newOneLister(t, p)
+			if _, found, err := l.User(t.Context(), "u|0001"); !found || err != nil {
+				t.Fatalf("%s: %v, %v", preset, found, err)
+			}
+			p.change(func(p *fakeProvider) { p.disturb = func(int) *fail { return &fail{status: 200, body: answer} } })
+			user, found, err := l.User(t.Context(), "u|0001")
+			if isNone := answer != "" && answer == none[preset]; found && !json.Valid(user) || !found && (err == nil) != isNone {
+				t.Errorf("%s, %q: %s, %v, %v", preset, answer, user, found, err)
+			}
+		}
+	}
+}
+
+// newOneLister is a lister of any make, which the generic list of one user by {"user": …} is one of.
+func newOneLister(t *testing.T, p *fakeProvider) identity.Lister {
+	t.Helper()
+	if p.preset != "generic" {
+		l, _ := newPausingLister(t, p.source())
+		return l
+	}
+	list := identity.GenericList{UserURL: p.URL + "/user/{id}", URL: p.URL + "/all", User: identity.Path{"user"}}
+	l, err := identity.NewGenericListerPausing(p.source(), list, new(pauses).pause)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// A page that doesn't say whether there is a next one is none that a list ends with.
+func TestListerTakesNoPageForTheLastByMistake(t *testing.T) {
+	for _, tt := range []struct{ name, preset, answer string }{
+		{"a cursor that is none", "workos", `{"data":[],"list_metadata":{"after":{}}}`},
+		{"a page cut off behind its users", "workos", `{"data":[{"id":"a"}],"list_metadata":`},
+		{"organizations cut off", "stytch-b2b", `{"organizations":[]`},
+		{"an organization without an ID", "stytch-b2b", `{"organizations":[{}],"members":[]}`},
+		{"organizations with a cursor that is none", "stytch-b2b", `{"organizations":[],"results_metadata":{"next_cursor":[]}}`},
+		{"members with a cursor that is none", "stytch-b2b", `{"organizations":[{"organization_id":"o"}],"members":[],"results_metadata":{"next_cursor":true}}`},
+	} {
+		p := newFakeProvider(t, tt.preset)
+		p.disturb = func(int) *fail { return &fail{status: 200, body: tt.answer} }
+		l, _ := newPausingLister(t, p.source())
+		if page, err := l.Page(t.Context(), ""); err == nil {
+			t.Errorf("%s: %+v", tt.name, page)
+		}
+	}
+	p := newFakeProvider(t, "stytch-b2b")
+	p.disturb = func(int) *fail {
+		return &fail{status: 200, body: `{"organizations":[],"results_metadata":{"next_cursor":"c"}}`}
+	}
+	l, _ := newPausingLister(t, p.source())
+	if page, err := l.Page(t.Context(), ""); err != nil || page.Next != `{"n":"c"}` {
+		t.Errorf("a page without organizations has a next one, %q, %v", page.Next, err)
+	}
+}
+
 func TestListerSeesAPageThatIsItsOwnNext(t *testing.T) {
 	p := newFakeProvider(t, "workos")
 	p.disturb = func(int) *fail { return &fail{status: 200, body: `{"data":[],"list_metadata":{"after":"x"}}`} }
@@ -386,7 +448,7 @@ func TestAuth0ListHasMoreThanAThousandUsers(t *testing.T) {
 // Whatever an API answers, a lister gives objects or an error, and the error has nothing of the key.
 func FuzzLister(f *testing.F) {
 	for _, seed := range []string{`[{"id":"a"}]`, `{"items":[{"id":"a"}],"pagination":{"next_cursor":"b"}}`, `{"results":[],"results_metadata":{"total":-1,"next_cursor":7}}`,
-		`{"users":[{"created_at":"2026-03-01T12:00:00.000Z"}],"total":"9"}`, `{"organizations":[{"organization_id":"o"}],"members":[null]}`, `{"access_token":"x\r\ny"}`, `12`, `nil`} {
+		`{"users":[{"created_at":"2026-03-01T12:00:00.000Z"}],"total":"9"}`, `{"organizations":[{"organization_id":"o"}],"members":[null]}`, `{"access_token":"x\r\ny"}`, `12`, `nil`, `{"users":[]}`, `{"users":null}`, "<html>"} {
 		f.Add([]byte(seed), "")
 		f.Add([]byte(seed), `{"o":["a"],"n":"b"}`)
 	}
@@ -401,11 +463,23 @@ func FuzzLister(f *testing.F) {
 			if err != nil && strings.Contains(err.Error(), "Sesam") || page.Next != "" && page.Next == cursor || page.Total < 0 {
 				t.Errorf("%s: %+v, %v", preset, page, err)
 			}
-			if user, found, err := l.User(t.Context(), "a"); found != json.Valid(user) || found && err != nil {
+			user, found, err := l.User(t.Context(), "a")
+			var object map[string]any
+			if isUser := json.Unmarshal(user, &object) == nil && object != nil; found != isUser || found && err != nil {
 				t.Errorf("%s: %s, %v, %v", preset, user, found, err)
+			}
+			if !found && err == nil && (preset != "descope" || !saysNobody(answer)) { // nothing here is a 404
+				t.Errorf("%s takes %q for nobody", preset, answer)
 			}
 		}
 	})
+}
+
+// saysNobody is how Descope says that it has no such user.
+func saysNobody(answer []byte) bool {
+	var said map[string]json.RawMessage
+	var users []json.RawMessage
+	return json.Unmarshal(answer, &said) == nil && json.Unmarshal(said["users"], &users) == nil && users != nil && len(users) == 0
 }
 
 // said is a transport over which everything has the same answer.

@@ -116,7 +116,31 @@ func storableText(text string) bool { return !strings.ContainsRune(text, 0) }
 
 // storableNumber bounds what numeric is asked to hold.
 func storableNumber(number string) bool {
-	_, exponent, _ := strings.Cut(strings.ToLower(number), "e")
-	power, err := strconv.Atoi(cmp.Or(exponent, "0"))
-	return err == nil && len(number) <= maxNumber && power <= maxNumber && power >= -maxNumber
+	power, ok := exponent(number)
+	return ok && len(number) <= maxNumber && power <= maxNumber && power >= -maxNumber
+}
+
+// exponent is 0 where a number is written without one.
+func exponent(number string) (int, bool) {
+	_, text, _ := strings.Cut(strings.ToLower(number), "e")
+	power, err := strconv.Atoi(cmp.Or(text, "0"))
+	return power, err == nil
+}
+
+// digits is how many more characters the numbers of storable JSON have when jsonb writes them: it has no exponents, and 1e3 is 1000.
+func digits(value any) (more int) {
+	switch v := value.(type) {
+	case json.Number:
+		power, _ := exponent(v.String())
+		return max(power, -power)
+	case []any:
+		for _, element := range v {
+			more += digits(element)
+		}
+	case map[string]any:
+		for _, member := range v {
+			more += digits(member)
+		}
+	}
+	return more
 }

@@ -9,7 +9,7 @@ import (
 
 // raw is a profile's raw_json. The table's generated columns read four of its keys, which are checked; the provider's own
 // object stands beside them, or is the whole where the provider's is the shape that the table was made for. Where PostgreSQL
-// cannot hold that object, provider_raw is null: users may write parts of it, and must not keep their row from changing.
+// cannot hold that object, or writes it with more than 1 MiB, provider_raw is null: users may write parts of it, and must not keep their row from changing.
 func (s *Source) raw(p Profile, object map[string]any) (json.RawMessage, error) {
 	kept := maps.Clone(object)
 	for _, name := range s.row.Secret {
@@ -22,7 +22,7 @@ func (s *Source) raw(p Profile, object map[string]any) (json.RawMessage, error) 
 	}
 	maps.Copy(whole, own)
 	if storable(whole, 1) {
-		if raw, err := encode(whole); err == nil && len(raw) <= maxJSON {
+		if raw, err := encode(whole); err == nil && len(raw)+digits(whole) <= maxJSON {
 			return raw, nil
 		}
 	}

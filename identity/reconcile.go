@@ -55,17 +55,20 @@ const inFlight = 5 * time.Minute // how long a change may take to arrive as an e
 // a time reads a source, over all instances (else ErrRunning). As pages shift under who reads them, a user that the list didn't
 // name is asked for, and only deleted if the provider says that there is none.
 //
-// What the list says counts as of the user object's own time of change, and else as of the moment before its page was asked for.
+// What the list says counts as of the user object's own time of change, and else as of five minutes before its page was asked for.
+// A list without an end is ErrEndless. Any number of sources may be read at once: together they need one connection.
 func Reconcile(ctx context.Context, c ReconcileConfig) (Reconciled, error) {
 	name := c.Source.Name()
-	run, err := c.Store.BeginRun(ctx, name, c.Backfill)
-	if err != nil {
+	r := &reconciler{ReconcileConfig: c, name: name}
+	if err := r.using(func() (err error) {
+		r.run, err = c.Store.BeginRun(ctx, name, c.Backfill)
+		return err
+	}); err != nil {
 		return Reconciled{}, err
 	}
-	r := &reconciler{ReconcileConfig: c, run: run, name: name}
-	r.out.Resumed = run.Pages > 0
+	r.out.Resumed = r.run.Pages > 0
 	if err := r.all(ctx); err != nil {
-		r.pause(ctx)
+		r.breakOff(ctx, err)
 		return r.outcome(), fmt.Errorf("source %s: %w", name, err)
 	}
 	return r.outcome(), nil
@@ -94,17 +97,29 @@ func (r *reconciler) all(ctx context.Context) error {
 			return refused
 		}
 	}
-	if err := r.Store.FinishRun(ctx, r.name, r.run, r.drift()); err != nil {
+	if err := r.using(func() error { return r.Store.FinishRun(ctx, r.name, r.run, r.drift()) }); err != nil {
 		return err
 	}
 	return refused
 }
 
-// pause gives the lease back even if ctx has ended. If it can't, the lease runs out by itself.
-func (r *reconciler) pause(ctx context.Context) {
+// breakOff gives the lease back even if ctx has ended. If it can't, the lease runs out by itself. In a list without an end there is no
+// place to go on at.
+func (r *reconciler) breakOff(ctx context.Context, why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), listTimeout)
 	defer cancel()
-	_ = r.Store.PauseRun(ctx, r.name, r.run)
+	give := r.Store.PauseRun
+	if errors.Is(why, ErrEndless) {
+		give = r.Store.AbandonRun
+	}
+	_ = r.using(func() error { return give(ctx, r.name, r.run) })
+}
+
+// using uses the database when it is this run's turn, of those of this store.
+func (r *reconciler) using(f func() error) error {
+	r.Store.lists.Lock()
+	defer r.Store.lists.Unlock()
+	return f()
 }
 
 func (r *reconciler) drift() int64 {
@@ -119,7 +134,7 @@ func (r *reconciler) outcome() Reconciled {
 
 // save keeps how far the run has come, and ends it where another one has taken over.
 func (r *reconciler) save(ctx context.Context) error {
-	return r.Store.SaveProgress(ctx, r.name, r.run)
+	return r.using(func() error { return r.Store.SaveProgress(ctx, r.name, r.run) })
 }
 
 func (r *reconciler) report(done, total int) {
@@ -133,7 +148,7 @@ func (r *reconciler) report(done, total int) {
 func (r *reconciler) apply(ctx context.Context, changes []Change, asked time.Time) error {
 	var settled, recent []Change
 	for _, c := range changes {
-		if c.Kind == Upsert && c.Profile.At.After(asked.Add(-inFlight)) && !c.Profile.At.Equal(asked) {
+		if c.Kind == Upsert && c.Profile.At.After(asked.Add(-inFlight)) {
 			recent = append(recent, c)
 		} else {
 			settled = append(settled, c)
@@ -151,7 +166,11 @@ func (r *reconciler) applyAll(ctx context.Context, changes []Change) (Counts, er
 	if len(changes) == 0 {
 		return Counts{}, nil
 	}
-	n, err := r.Store.Apply(ctx, r.name, changes)
+	var n Counts
+	err := r.using(func() (err error) {
+		n, err = r.Store.Apply(ctx, r.name, changes)
+		return err
+	})
 	if err != nil {
 		return Counts{}, fmt.Errorf("applying %d users: %w", len(changes), err)
 	}

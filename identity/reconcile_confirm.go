@@ -18,8 +18,12 @@ const (
 func (r *reconciler) confirm(ctx context.Context) error {
 	var gone []Change
 	for after, done := "", 0; ; {
-		subjects, unlisted, live, err := r.Store.Unlisted(ctx, r.name, r.run, after, confirmBatch)
-		if err != nil {
+		var subjects []string
+		var unlisted, live int64
+		if err := r.using(func() (err error) {
+			subjects, unlisted, live, err = r.Store.Unlisted(ctx, r.name, r.run, after, confirmBatch)
+			return err
+		}); err != nil {
 			return err
 		}
 		if len(subjects) == 0 {
@@ -79,10 +83,7 @@ func (r *reconciler) askAll(ctx context.Context, subjects []string) (gone []Chan
 	if len(there) == 0 {
 		return gone, nil
 	}
-	if err := r.Store.Listed(ctx, r.name, r.run, there); err != nil {
-		return nil, err
-	}
-	return gone, nil
+	return gone, r.using(func() error { return r.Store.Listed(ctx, r.name, r.run, there) })
 }
 
 // presence is what a provider says of one user.
@@ -105,7 +106,7 @@ func (r *reconciler) ask(ctx context.Context, subject string, asked time.Time) (
 	if !found {
 		return Profile{}, missing, nil
 	}
-	p, err := r.Source.Profile(user, asked)
+	p, err := r.profile(user, asked)
 	if err != nil {
 		r.poison(err)
 		return Profile{}, unsure, nil

@@ -35,17 +35,14 @@ func (r *reconciler) pages(ctx context.Context) (shifted bool, err error) {
 	if r.run.Cursor != "" {
 		most = r.run.Total
 	}
+	w := newWalk(r.run.Cursor, r.now())
 	for {
-		asked := r.now()
-		p, err := r.Lister.Page(ctx, r.run.Cursor)
+		p, err := r.page(ctx, w)
 		if r.begunElsewhere(err) {
-			r.run.Cursor = ""
+			r.run.Cursor, w = "", newWalk("", r.now())
 			continue
 		}
 		if err != nil {
-			return false, fmt.Errorf("reading page %d of its list: %w", r.run.Pages+1, err)
-		}
-		if err := r.take(ctx, p, asked); err != nil {
 			return false, err
 		}
 		most = max(most, p.Total)
@@ -56,23 +53,37 @@ func (r *reconciler) pages(ctx context.Context) (shifted bool, err error) {
 	}
 }
 
+// page reads the page at the run's cursor and applies it.
+func (r *reconciler) page(ctx context.Context, w *walk) (Page, error) {
+	asked := r.now()
+	p, err := r.Lister.Page(ctx, r.run.Cursor)
+	if err != nil {
+		return Page{}, fmt.Errorf("reading page %d of its list: %w", r.run.Pages+1, err)
+	}
+	named, err := r.take(ctx, p, asked)
+	if err != nil {
+		return Page{}, err
+	}
+	return p, w.took(named, p.Next, r.now())
+}
+
 // begunElsewhere tells of a cursor that an earlier run has left and that the provider doesn't know any more.
 func (r *reconciler) begunElsewhere(err error) bool {
 	return r.out.Resumed && r.read == 0 && r.run.Cursor != "" && (errors.Is(err, errAbsent) || errors.Is(err, errBadRequest))
 }
 
-// take applies one page and moves on to the next.
-func (r *reconciler) take(ctx context.Context, p Page, asked time.Time) error {
-	changes, subjects := r.changes(p.Users, asked)
+// take applies one page and moves on to the next. named are the page's users, by whatever tells them apart.
+func (r *reconciler) take(ctx context.Context, p Page, asked time.Time) (named []string, err error) {
+	changes, subjects, others := r.changes(p.Users, asked)
 	if err := r.apply(ctx, changes, asked); err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.revive(ctx, changes, asked); err != nil {
-		return err
+		return nil, err
 	}
 	if len(subjects) > 0 {
-		if err := r.Store.Listed(ctx, r.name, r.run, subjects); err != nil {
-			return err
+		if err := r.using(func() error { return r.Store.Listed(ctx, r.name, r.run, subjects) }); err != nil {
+			return nil, err
 		}
 	}
 	r.read++
@@ -83,24 +94,36 @@ func (r *reconciler) take(ctx context.Context, p Page, asked time.Time) error {
 	if p.Next != "" {
 		r.run.Cursor = p.Next
 		if err := r.save(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	r.report(r.done(), r.run.Total)
-	return nil
+	return append(subjects, others...), nil
 }
 
-func (r *reconciler) changes(users []json.RawMessage, asked time.Time) (changes []Change, subjects []string) {
+// changes reads a page's users. others are those who could not be understood, as they came.
+func (r *reconciler) changes(users []json.RawMessage, asked time.Time) (changes []Change, subjects, others []string) {
 	for _, user := range users {
-		p, err := r.Source.Profile(user, asked)
+		p, err := r.profile(user, asked)
 		if err != nil {
 			r.poison(err)
+			others = append(others, string(user))
 			continue
 		}
 		changes = append(changes, Change{Kind: Upsert, Subject: p.Subject, At: p.At, Profile: p})
 		subjects = append(subjects, p.Subject)
 	}
-	return changes, subjects
+	return changes, subjects, others
+}
+
+// profile reads a user object. One without a time of change counts as of five minutes before it was asked for: by a provider's clock
+// that is behind ours, a change right after it is older than the moment itself, and its event must count for more all the same.
+func (r *reconciler) profile(user json.RawMessage, asked time.Time) (Profile, error) {
+	p, err := r.Source.Profile(user, asked)
+	if p.At.Equal(asked) {
+		p.At = asked.Add(-inFlight)
+	}
+	return p, err
 }
 
 func (r *reconciler) poison(err error) {

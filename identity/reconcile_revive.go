@@ -9,11 +9,14 @@ import (
 )
 
 // revive asks for the users of a page whose rows say that they are deleted, and have been for so long that the list can't be
-// behind: it is the deletion then that was wrong, since the provider has them. Their profiles count as of now, for by their own
-// time of change the deletion would hold for ever.
+// behind: it is the deletion then that was wrong, since the provider has them. Their profiles count as of five minutes ago, as those
+// without a time do, which is later than the deletion: by their own time of change that would hold for ever.
 func (r *reconciler) revive(ctx context.Context, changes []Change, asked time.Time) error {
-	gone, err := r.Store.goneBefore(ctx, changes, asked.Add(-inFlight))
-	if err != nil {
+	var gone []string
+	if err := r.using(func() (err error) {
+		gone, err = r.Store.goneBefore(ctx, changes, asked.Add(-inFlight))
+		return err
+	}); err != nil {
 		return fmt.Errorf("looking for deleted users that are listed: %w", err)
 	}
 	for _, subject := range gone {
@@ -25,8 +28,8 @@ func (r *reconciler) revive(ctx context.Context, changes []Change, asked time.Ti
 		if found != present || p.Deleted {
 			continue
 		}
-		p.At = asked
-		if _, err := r.applyAll(ctx, []Change{{Kind: Upsert, Subject: subject, At: asked, Profile: p}}); err != nil {
+		p.At = asked.Add(-inFlight)
+		if _, err := r.applyAll(ctx, []Change{{Kind: Upsert, Subject: subject, At: p.At, Profile: p}}); err != nil {
 			return err
 		}
 	}

@@ -450,3 +450,26 @@ func TestReconcileComesToAnEnd(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 }
+
+// An API that answers with a page about its maintenance when it is asked for one user hasn't lost that user.
+func TestMaintenanceDeletesNobody(t *testing.T) {
+	for _, preset := range listPresets() {
+		r := newReconciling(t, preset, fakeUsers(1)...)
+		r.run(true)
+		r.change(func(p *fakeProvider) {
+			p.hidden[p.users[0].id] = true
+			p.disturb = func(n int) *fail {
+				if strings.Contains(p.last, p.users[0].id) || preset == "descope" && n == 2 {
+					return &fail{status: 200, body: "<html>we are back soon</html>"}
+				}
+				return nil
+			}
+			p.asked = 0
+		})
+		r.cfg.AllowMassDelete = true
+		out, err := identity.Reconcile(t.Context(), r.cfg)
+		if err == nil || !strings.Contains(err.Error(), "has no user where this provider's has it") || out.Counts.Deleted > 0 {
+			t.Errorf("%s: %+v, %v", preset, out, err)
+		}
+	}
+}

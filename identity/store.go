@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// StoreConfig says where profiles are kept and who sends them. Every field but MaxConns, MaxPending and Fetchers is required.
+// StoreConfig says where profiles are kept and who sends them. Every field but MaxConns, MaxPending, Fetchers and Chance is
+// required.
 type StoreConfig struct {
 	URL           string        // the service's login, or the owner's
 	QueryExecMode string        // pgx's name: cache_statement, or exec behind a pooler that mixes up named statements
@@ -22,6 +24,7 @@ type StoreConfig struct {
 	Sources       []*Source
 	Fetchers      map[string]Lister // by the source's name: who is asked about a user whose event has no profile
 	Now           func() time.Time
+	Chance        func() float64 // from 0 to below 1, anew at each call: by it pauses differ; nil: they are all the same
 	Log           *slog.Logger
 }
 
@@ -44,14 +47,18 @@ type Store struct {
 	names      []string // of sources, sorted
 	fetchers   map[string]Lister
 	now        func() time.Time
+	chance     func() float64
+	patience   patience
 	log        *slog.Logger
 	wake       chan struct{} // holds one place: an event was accepted here
 	wakeFetch  chan struct{} // likewise: there is a user to ask for
 	waiting    waiting
 	seen       *seen
+	lists      sync.Mutex // held while the reading of a list uses the database, so that all of them together need one connection
 }
 
-// storeConns is how many connections a store needs at most: one for each of Run's two loops, and two for what comes in.
+// storeConns is how many connections a store needs at most: one for each of Run's two loops, one for lists, and one for what comes in,
+// which takes those that are free as well.
 const storeConns = 4
 
 // OpenStore makes the pool and starts nothing: it connects when it is first needed, and Run reads events. The caller closes it.
@@ -62,7 +69,10 @@ func OpenStore(ctx context.Context, c StoreConfig) (*Store, error) {
 	}
 	s := &Store{
 		pool: pool, timeout: c.Timeout, maxPending: cmp.Or(c.MaxPending, maxPending), sources: map[string]*Source{}, fetchers: c.Fetchers,
-		now: c.Now, log: c.Log, wake: make(chan struct{}, 1), wakeFetch: make(chan struct{}, 1), seen: newSeen(),
+		now: c.Now, chance: c.Chance, patience: patience{fetchTime, fetchOneTime}, log: c.Log, wake: make(chan struct{}, 1), wakeFetch: make(chan struct{}, 1), seen: newSeen(),
+	}
+	if s.chance == nil {
+		s.chance = func() float64 { return 0 }
 	}
 	for _, source := range c.Sources {
 		if s.sources[source.Name()] != nil {

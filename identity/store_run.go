@@ -91,6 +91,14 @@ func (s *Store) PauseRun(ctx context.Context, source string, r Run) error {
 	return s.saveRun(ctx, query, source, r)
 }
 
+// AbandonRun ends a run that is not worth going on with: the next BeginRun begins anew, and the source was not reconciled.
+func (s *Store) AbandonRun(ctx context.Context, source string, r Run) error {
+	const query = `
+		update rowpass.sync_runs set progress = $3::jsonb, finished_at = now()
+		where source = $1::text and holder = $2::text and finished_at is null`
+	return s.saveRun(ctx, query, source, r)
+}
+
 // FinishRun ends a run. Of a reconciliation it notes when, and the drift: users whose rows differed though no event was pending.
 func (s *Store) FinishRun(ctx context.Context, source string, r Run, drift int64) error {
 	const query = `

@@ -14,11 +14,15 @@ import (
 const (
 	fetchBatch    = 16               // events of one source
 	fetchTime     = 90 * time.Second // for asking for them, all in all
+	fetchOneTime  = 15 * time.Second // for asking for one user
 	fetchLease    = "2 minutes"      // of the database's time; then another instance may ask
-	fetchAttempts = 15               // with pauses from 10 seconds to an hour, some eight hours
+	fetchAttempts = 15               // with pauses from 10 seconds to an hour and a half, some eight hours
 	fetchPause    = 10 * time.Second
-	fetchPauseMax = time.Hour
+	fetchPauseMax = time.Hour // without the share that chance adds
 )
+
+// patience is how long a source's provider is waited for.
+type patience struct{ all, one time.Duration }
 
 // fetchLoops asks providers for users until ctx ends. Each source has a loop of its own, so that an API which hangs holds up nobody
 // but its own source's users.
@@ -105,9 +109,9 @@ func (f fetcher) keep(ctx context.Context, letters []*letter) error {
 	return f.within(ctx, func(ctx context.Context, tx pgx.Tx) error { return f.settle(ctx, tx, letters) })
 }
 
-// askAll asks for each user once.
+// askAll asks for each user once, while there is time.
 func (f fetcher) askAll(ctx context.Context, letters []*letter) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	ctx, cancel := context.WithTimeout(ctx, f.patience.all)
 	defer cancel()
 	var subjects []string
 	of := map[string][]*letter{}
@@ -122,7 +126,18 @@ func (f fetcher) askAll(ctx context.Context, letters []*letter) {
 		of[l.event.Subject] = append(of[l.event.Subject], l)
 	}
 	for _, subject := range subjects {
+		if ctx.Err() != nil {
+			putBack(of[subject])
+			continue
+		}
 		f.user(ctx, subject, of[subject])
+	}
+}
+
+// putBack leaves events for the next batch as if they had not been in this one: nobody was asked.
+func putBack(letters []*letter) {
+	for _, l := range letters {
+		l.untried = true
 	}
 }
 
@@ -135,25 +150,28 @@ func (f fetcher) user(ctx context.Context, subject string, letters []*letter) {
 		}
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, f.patience.one)
+	defer cancel()
 	object, found, err := f.from.User(ctx, subject)
 	for _, l := range letters {
 		switch {
 		case err != nil:
-			l.putOff(err)
+			l.putOff(err, f.chance)
 		case !found:
 			l.event.Kind, l.fate = Delete, done
 		default:
-			l.answer(object)
+			l.answer(object, f.chance)
 		}
 	}
 }
 
-// answer takes the user object for the event's, if it is the one that was asked for.
-func (l *letter) answer(object json.RawMessage) {
+// answer takes the user object for the event's, if it is the one that was asked for. An object that is no user may be a page about
+// maintenance.
+func (l *letter) answer(object json.RawMessage, chance func() float64) {
 	p, err := l.source.Profile(object, l.event.At)
 	switch {
 	case err != nil:
-		l.kill("the user that the provider's API returned: " + err.Error())
+		l.putOff(fmt.Errorf("its answer is no user: %w", err), chance)
 	case p.Subject != l.event.Subject:
 		l.kill("the provider's API returned another user than the one who was asked for: see what stands before it, then let the event be read again")
 	default:
@@ -161,8 +179,9 @@ func (l *letter) answer(object json.RawMessage) {
 	}
 }
 
-// putOff tries again later, ever less often, and in the end no more.
-func (l *letter) putOff(err error) {
+// putOff tries again later, ever less often, and in the end no more. Chance adds up to a half to the pause, so that users who
+// failed together aren't asked for together.
+func (l *letter) putOff(err error, chance func() float64) {
 	reason := "asking the provider for the user: " + strings.ReplaceAll(err.Error(), l.event.Subject, "…")
 	if l.attempts+1 >= fetchAttempts {
 		l.kill(reason)
@@ -170,4 +189,5 @@ func (l *letter) putOff(err error) {
 	}
 	l.reason = clip(reason)
 	l.pause = min(fetchPause<<l.attempts, fetchPauseMax)
+	l.pause += time.Duration(chance() / 2 * float64(l.pause))
 }

@@ -26,7 +26,7 @@ func grantLogins(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 	if err := execute(ctx, pool, closeHook(c.schema())); err != nil {
 		return err
 	}
-	gateway, err := makeLogin(ctx, pool, "database.gateway_url", c.GatewayURL, owner)
+	gateway, err := c.makeLogin(ctx, pool, "database.gateway_url", c.GatewayURL, owner)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func grantLogins(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 			return err
 		}
 	}
-	service, err := makeLogin(ctx, pool, "database.service_url", c.ServiceURL, owner)
+	service, err := c.makeLogin(ctx, pool, "database.service_url", c.ServiceURL, owner)
 	if err != nil || service == "" {
 		return err
 	}
@@ -90,7 +90,7 @@ func directoryGrants(service string) []string {
 }
 
 // makeLogin returns the name of the URL's role after making sure that it can log in, or "" where there is none to make.
-func makeLogin(ctx context.Context, pool *pgxpool.Pool, setting, url, owner string) (string, error) {
+func (c Config) makeLogin(ctx context.Context, pool *pgxpool.Pool, setting, url, owner string) (string, error) {
 	if url == "" {
 		return "", nil
 	}
@@ -112,10 +112,14 @@ func makeLogin(ctx context.Context, pool *pgxpool.Pool, setting, url, owner stri
 	if err := l.reset(ctx, pool); err != nil {
 		return "", err
 	}
-	if refused(ctx, config) {
-		return config.User, l.set(ctx, pool, "alter role %s%s")
+	if !refused(ctx, config) {
+		return config.User, nil
 	}
-	return config.User, nil
+	if c.KeepPasswords {
+		return "", fmt.Errorf("%s: the server refuses the password of %s; mend the URL, or run rowpass migrate up, which gives that login the URL's password", setting, config.User)
+	}
+	c.Log.WarnContext(ctx, "the server refused a login's password and has the URL's from now on; instances with the old one can't log in", "login", config.User)
+	return config.User, l.set(ctx, pool, "alter role %s%s")
 }
 
 // reset takes back what a caller who left its role may have done to the login that it shares with all others.

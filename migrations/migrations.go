@@ -33,12 +33,14 @@ const directory = "directory"
 
 // Config says which database is migrated and who will use it.
 type Config struct {
-	OwnerURL   string       // the role that migrates and owns; it must be able to create roles, or find them made
-	GatewayURL string       // the login of callers' statements, made here with the URL's password; empty: none is made
-	ServiceURL string       // the login of rowpass's own state, likewise; empty or the owner's: none is made
-	AuthOnly   bool         // leaves the set directory out, where tenants and users are kept elsewhere
-	AuthSchema string       // where rowpass's functions stand; empty: auth. Another, a plain name, wants AuthOnly: the directory names auth
-	Log        *slog.Logger // required
+	OwnerURL   string // the role that migrates and owns; it must be able to create roles, or find them made
+	GatewayURL string // the login of callers' statements, made here with the URL's password; empty: none is made
+	ServiceURL string // the login of rowpass's own state, likewise; empty or the owner's: none is made
+	AuthOnly   bool   // leaves the set directory out, where tenants and users are kept elsewhere
+	AuthSchema string // where rowpass's functions stand; empty: auth. Another, a plain name, wants AuthOnly: the directory names auth
+	// KeepPasswords has a login that is there keep its password: one that the server refuses is then an error. Others may be using it.
+	KeepPasswords bool
+	Log           *slog.Logger // required
 }
 
 // Step is one numbered file and what became of it.

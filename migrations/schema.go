@@ -121,7 +121,7 @@ func refuseForeignAuth(ctx context.Context, pool *pgxpool.Pool, c Config) error 
 				where d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype = 'e' and e.extname = 'pg_session_jwt'
 				and (d.objid = n.oid or d.objid in (select oid from pg_catalog.pg_proc where pronamespace = n.oid)))
 				then 'the extension pg_session_jwt'
-			when to_regclass('auth.users') is not null and nspname = 'auth' then 'Supabase (it holds auth.users)'
+			when nspname = 'auth' and exists (select from pg_catalog.pg_class where relnamespace = n.oid and relname = 'users') then 'Supabase (it holds auth.users)'
 			else format('the role %I', pg_catalog.pg_get_userbyid(n.nspowner))
 		end
 		from pg_catalog.pg_namespace n

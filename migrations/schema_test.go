@@ -204,6 +204,16 @@ func TestAnEmptySchemaOfSomebodyElsesIsRefused(t *testing.T) {
 	}
 }
 
+// TestASchemaThatIsShutToTheOwnerIsRefused has an application's own schema auth, which rowpass's owner may not look into.
+func TestASchemaThatIsShutToTheOwnerIsRefused(t *testing.T) {
+	t.Parallel()
+	d := dbtest.NewEmpty(t)
+	dbtest.Exec(t, d.SuperuserURL, "create schema auth", "create table auth.users (id int)")
+	if _, err := migrations.Up(t.Context(), beside(d, "")); err == nil || !strings.Contains(err.Error(), "schema auth is taken: it belongs to") {
+		t.Error(err)
+	}
+}
+
 func TestTheDirectoryStandsOnlyOnAuth(t *testing.T) {
 	t.Parallel()
 	d := dbtest.NewEmpty(t)

@@ -178,7 +178,7 @@ export class Caller {
 const fromPostgres = ({ code }) => /^[0-9A-Z]{5}$/.test(code);
 
 /** tells says whether an explanation has the error that PostgreSQL refused with. */
-const tells = ({ status, body }, { code, message }) => status === 200 && (body.answer.includes(`SQLSTATE ${code}`) || body.answer.includes(message));
+const tells = ({ status, body }, { code }) => status === 200 && body.answer.includes(`SQLSTATE ${code}`);
 
 /** unknown is what to say of a table that nothing is explained of. */
 const unknown = (name) => (/^(pg_|information_schema\.)/.test(name)

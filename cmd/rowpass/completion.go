@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"rowpass/keys"
 )
@@ -79,4 +80,14 @@ func completeSetting(_ *cobra.Command, _ []string, toComplete string) ([]cobra.C
 		names[i] += "="
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// unquoteFlags takes out the backquotes by which --help learns what a flag's value is called: shells show the text as it is.
+func unquoteFlags(c *cobra.Command) {
+	for _, flags := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
+		flags.VisitAll(func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") })
+	}
+	for _, below := range c.Commands() {
+		unquoteFlags(below)
+	}
 }

@@ -28,7 +28,7 @@ func (l *loader) normalize(c *Config, environ []string) {
 		}
 	}
 	if c.Keys.Dir == "" && c.StateDir != "" {
-		c.Keys.Dir = filepath.Join(c.StateDir, "keys")
+		c.Keys.Dir = defaultKeysDir(c.StateDir)
 	}
 	l.absolute("state_dir", &c.StateDir)
 	l.absolute("keys.dir", &c.Keys.Dir)
@@ -61,6 +61,8 @@ func defaultStateDir(uid int, environ []string) string {
 	}
 	return ""
 }
+
+func defaultKeysDir(stateDir string) string { return filepath.Join(stateDir, "keys") }
 
 // lookup is a variable's value among "NAME=value"; "" if it isn't there.
 func lookup(environ []string, name string) string {
@@ -255,7 +257,7 @@ func (l *loader) databaseUser(key string, u Secret) string {
 	}
 	conf, err := pgconn.ParseConfig(string(u))
 	switch {
-	case err == nil:
+	case err == nil && !strings.Contains(conf.Database, "@"):
 		return conf.User
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		l.refuse(key, "a file that it names (sslrootcert, sslcert, sslkey, servicefile) can't be read")

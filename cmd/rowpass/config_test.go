@@ -219,6 +219,7 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 		{"a seal's key alone", given{set: "database.seal_key=k"},
 			"--set: database.seal_key: database.gateway_url is missing: without it rowpass runs a PostgreSQL of its own, and makes its key"},
 		{"no database URL", given{set: "database.url=postgres://o:hunter2@h:x/app database.gateway_url=" + gateway}, "--set: database.url: " + noURL},
+		{"a password with @ and / in it", given{set: "database.url=postgres://o:p@w/d@h/app database.gateway_url=" + gateway}, "--set: database.url: " + noURL},
 		{"a password with a slash", given{set: "database.url=postgres://o:hunter2/x@h/app database.gateway_url=" + gateway}, "--set: database.url: " + noURL},
 		{"an owner's login that can't be read", given{set: "database.url_file=/none database.gateway_url=" + gateway},
 			"--set: database.url_file: no such file or directory"},

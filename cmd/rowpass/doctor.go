@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -21,13 +21,16 @@ func (p *program) doctorCommand() *cobra.Command {
 	var fix string
 	c := &cobra.Command{
 		Use: "doctor", Short: "Examine the database: open tables, slow policies, keys that leak, logins that bypass", Args: noArgs,
-		Long: `Examine the database as its owner: catalogues, and the plans that PostgreSQL makes for callers. Each finding says why it is one, what
-it costs, and the SQL that mends it. Nothing is changed, not with --fix either, which writes a migration to read, try and run.
+		Long: `Examine the database: catalogues as its owner, and, over the gateway's login, the plans that PostgreSQL makes for callers. Each
+finding says why it is one, what it costs, and the SQL that mends it. Nothing is changed, not with --fix either, which writes a migration to read, try and run.
 
 The exit status is 1 where a finding is of severity high or medium, so that CI can ask; 0 otherwise.
 docs/doctor.md lists all findings. What database.unprotected names is left out.`,
 		Example: "  rowpass doctor\n  rowpass doctor --json | jq -r '.[].id'\n  rowpass doctor --fix migrations/00042_doctor.sql",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkNew(fix); err != nil {
+				return err
+			}
 			found, err := p.examine(cmd.Context())
 			if err != nil {
 				return err
@@ -64,7 +67,7 @@ func (p *program) examine(ctx context.Context) (found []doctor.Finding, err erro
 // examination is what doctor is to look at. Functions of PostgreSQL's matter where callers may send SQL.
 func (c Config) examination(ownerURL, gatewayURL string) doctor.Config {
 	e := doctor.Config{
-		OwnerURL: ownerURL, Gateway: db.LoginOf(gatewayURL), Claims: c.sentClaims(), Tolerated: c.Database.Unprotected, AuthSchema: c.Database.AuthSchema,
+		OwnerURL: ownerURL, GatewayURL: gatewayURL, Gateway: db.LoginOf(gatewayURL), Claims: c.sentClaims(), Tolerated: c.Database.Unprotected, AuthSchema: c.Database.AuthSchema,
 	}
 	if c.SQL.Enabled || c.Issuer.Demo {
 		e.Dangerous = migrations.DangerousFunctions
@@ -95,10 +98,7 @@ func (c Config) sentClaims() []string {
 
 func (p *program) reportFindings(found []doctor.Finding, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(p.stdout)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(found)
+		return writeJSON(p.stdout, found)
 	}
 	if len(found) == 0 {
 		_, err := fmt.Fprintln(p.stdout, "Nothing was found.")
@@ -114,6 +114,20 @@ func (p *program) reportFindings(found []doctor.Finding, asJSON bool) error {
 	}
 	if low == len(found) {
 		fmt.Fprintf(p.stdout, "found of severity low: %d, which is no reason to stop\n", low)
+	}
+	return nil
+}
+
+// checkNew refuses a file that cannot be written before the time is spent on what it would hold.
+func checkNew(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Stat(path); err == nil {
+		return fmt.Errorf("%s is there already; give --fix a new file", path)
+	}
+	if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
+		return fmt.Errorf("%s is no folder: make it first, or give --fix a file elsewhere", filepath.Dir(path))
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -21,7 +20,8 @@ func (p *program) explainCommand() *cobra.Command {
 		Use: "explain --token - --table TABLE", Short: "Say why a caller sees the rows of a table that it sees, or none", Args: noArgs,
 		Long: `Say why a caller sees the rows of a table that it sees, or none: its role, claims and grants, each policy with what it says of a row,
 how many rows there are with and without policies, claims that a policy misspells, and the plan. The token is verified as rowpass
-serve verifies it. It works as the owner, in a transaction that is rolled back, so it changes nothing.
+serve verifies it. Rows are counted as the caller, as requests are answered, and as the owner, in transactions that are rolled back, so
+it changes nothing. Of a table that is not the owner's, rows are looked at as the caller alone.
 
 --row is the value of the primary key; of several columns, their values with commas between, or that of the column id alone.`,
 		Example: `  rowpass token issue --user member@acme.example | rowpass explain --token - --table todos
@@ -36,10 +36,7 @@ serve verifies it. It works as the owner, in a transaction that is rolled back, 
 				return err
 			}
 			if asJSON {
-				e := json.NewEncoder(p.stdout)
-				e.SetIndent("", "  ")
-				e.SetEscapeHTML(false)
-				return e.Encode(found)
+				return writeJSON(p.stdout, found)
 			}
 			writeExplanation(p.stdout, p.ink(), schema, found)
 			return nil
@@ -64,9 +61,13 @@ func (p *program) explainTable(ctx context.Context, raw, table, row string) (fou
 	if err != nil {
 		return found, schema, err
 	}
-	err = p.asOwner(ctx, "explain", func(ownerURL string) error {
+	err = p.onDatabase(ctx, func(_ Config, l logins) error {
+		ownerURL, err := l.ownerURL("explain")
+		if err != nil {
+			return err
+		}
 		found, err = doctor.Explain(ctx, doctor.ExplainConfig{
-			OwnerURL: ownerURL, Role: claims.Role, Claims: claims.JSON, Table: table, Row: row, AuthSchema: schema,
+			OwnerURL: ownerURL, GatewayURL: l.gateway, Role: claims.Role, Claims: claims.JSON, Table: table, Row: row, AuthSchema: schema,
 		})
 		return err
 	})

@@ -25,11 +25,14 @@ func writeExplanation(to io.Writer, i ink, schema string, e doctor.Explanation) 
 	l.row("rows seen", countText(e.Counts.Seen))
 	l.row("rows in all", countText(e.Counts.All))
 	if e.Row != nil {
-		l.row("row "+printable(e.Row.Key), "exists: "+yesNo(e.Row.Exists)+", seen: "+yesNo(e.Row.Seen))
+		l.row("row "+printable(e.Row.Key), "exists: "+exists(e)+", seen: "+yesNo(e.Row.Seen))
+	}
+	if e.Unread != "" {
+		l.row("not looked at", printable(e.Unread))
 	}
 	_ = l.write()
 	for _, p := range e.Policies {
-		writePolicy(to, i, p, e.Row != nil && e.Row.Exists)
+		writePolicy(to, i, p, e.Row != nil && e.Row.Exists && e.Unread == "")
 	}
 	for _, t := range e.Typos {
 		fmt.Fprintf(to, "\nPolicy %s asks for the claim %q, which the token does not have%s.\n", printable(t.Policy), t.Claim, meant(t.Meant))
@@ -115,6 +118,14 @@ func countText(n *int64) string {
 		return fmt.Sprintf("%d or more", *n)
 	}
 	return fmt.Sprint(*n)
+}
+
+// exists says whether there is the row, which the caller alone was asked about where the table is somebody else's.
+func exists(e doctor.Explanation) string {
+	if e.Unread != "" && !e.Row.Seen {
+		return "not known"
+	}
+	return yesNo(e.Row.Exists)
 }
 
 func yesNo(yes bool) string {

@@ -11,7 +11,8 @@ func TestHardenIsASecondWallAndNothingElseNoticesIt(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	asSuperuser := environment(t, append(external(d), "ROWPASS_DATABASE_URL="+d.SuperuserURL)...)
-	if e := rowpass(t, environment(t, external(d)...), "migrate", "harden"); e.status != 0 || !strings.Contains(e.stdout, "not permitted") {
+	if e := rowpass(t, environment(t, external(d)...), "migrate", "harden"); e.status != 0 || !strings.Contains(e.stdout, "not permitted") ||
+		!strings.Contains(e.stderr, "needs a superuser: ROWPASS_DATABASE_URL=") {
 		t.Errorf("as an owner who is no superuser: status %d, %s%s", e.status, e.stdout, e.stderr)
 	}
 	first := succeed(t, asSuperuser, "migrate", "harden")

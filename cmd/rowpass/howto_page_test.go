@@ -25,7 +25,7 @@ type howTo struct {
 	translate *strings.Replacer // from the page's addresses to ours
 }
 
-// startHowTo has $NEW be the database, as the pages say.
+// startHowTo has $NEW be the database, as the pages say. Whatever runs has keys.dir in the folder, as whoever types has.
 func startHowTo(t *testing.T, page string, environ ...string) *howTo {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/" + page)
@@ -33,7 +33,7 @@ func startHowTo(t *testing.T, page string, environ ...string) *howTo {
 		t.Fatal(err)
 	}
 	h := &howTo{t: t, left: blocks(string(text)), dir: t.TempDir(), database: dbtest.NewEmpty(t), translate: strings.NewReplacer()}
-	h.environ = environment(t, append(append(external(h.database), "NEW="+h.database.OwnerURL, "SUPERUSER="+h.database.SuperuserURL, "ROWPASS_CONFIG="+filepath.Join(h.dir, "config.yaml")), environ...)...)
+	h.environ = environment(t, append(append(external(h.database), "NEW="+h.database.OwnerURL, "SUPERUSER="+h.database.SuperuserURL, "ROWPASS_CONFIG="+filepath.Join(h.dir, "config.yaml"), "ROWPASS_KEYS_DIR="+filepath.Join(h.dir, "keys")), environ...)...)
 	return h
 }
 

@@ -38,7 +38,11 @@ func listen(ctx context.Context, setting, address string) (net.Listener, error) 
 		if setting == "listen" {
 			elsewhere = "--set listen=127.0.0.1:9090 --set public_url=http://localhost:9090"
 		}
-		return nil, fmt.Errorf("%s: %w; to serve elsewhere: %s", setting, err, elsewhere)
+		var cause *net.OpError
+		if errors.As(err, &cause) {
+			err = cause.Err // the rest says again where
+		}
+		return nil, fmt.Errorf("%s: %s: %w; to serve elsewhere: rowpass serve %s", setting, address, err, elsewhere)
 	}
 	return l, nil
 }

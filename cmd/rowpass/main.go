@@ -8,7 +8,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+
+	"github.com/spf13/cobra"
 )
 
 // version is set by the linker (see the Makefile).
@@ -25,6 +28,9 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	p := &program{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := p.rootCommand()
 	root.SetArgs(args)
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		unquoteFlags(root)
+	}
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "rowpass:", sentence(err))
 		return 1

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -116,7 +117,11 @@ func (p *program) harden(ctx context.Context) error {
 		if err == nil && len(done) == 0 {
 			rights.row("nothing to do")
 		}
-		return errors.Join(err, rights.write())
+		err = errors.Join(err, rights.write())
+		if slices.ContainsFunc(done, func(h migrations.Hardening) bool { return !h.Revoked }) {
+			fmt.Fprintln(p.stderr, "what is not permitted needs a superuser: ROWPASS_DATABASE_URL=postgres://postgres:…@host/database rowpass migrate harden; on a hosted server nobody may")
+		}
+		return err
 	})
 }
 
@@ -158,7 +163,9 @@ func (p *program) printSteps(steps []migrations.Step) {
 // migrateAtStart brings the database up to date, or refuses one that is not.
 func migrateAtStart(ctx context.Context, c Config, l logins, log *slog.Logger) error {
 	if l.owner != "" && c.Database.MigrateOnStart {
-		steps, err := migrations.Up(ctx, migrationsConfig(c, l, log))
+		m := migrationsConfig(c, l, log)
+		m.KeepPasswords = l.server == nil
+		steps, err := migrations.Up(ctx, m)
 		for _, s := range steps {
 			log.InfoContext(ctx, "migrated", "set", s.Set, "step", s.Name)
 		}

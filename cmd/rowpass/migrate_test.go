@@ -75,6 +75,31 @@ func TestMigrateSetsThePasswordsOfTheURLs(t *testing.T) {
 	}
 }
 
+// TestServeLeavesPasswordsAlone has an instance come with a mistyped URL beside one that serves.
+func TestServeLeavesPasswordsAlone(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	d.GatewayURL, d.ServiceURL = login(d.GatewayURL, "kept_gateway", "right"), login(d.ServiceURL, "kept_service", "right")
+	environ := environment(t, external(d)...)
+	succeed(t, environ, "keys", "generate")
+	succeed(t, environ, "serve")
+	for setting, wrong := range map[string]string{
+		"database.gateway_url": login(d.GatewayURL, "kept_gateway", "mistyped"),
+		"database.service_url": login(d.ServiceURL, "kept_service", "mistyped"),
+	} {
+		e := rowpass(t, environ, "serve", "--set", setting+"="+wrong)
+		if e.status != 1 || !strings.Contains(e.stderr, setting+": the server refuses the password of kept_") || strings.Contains(e.stderr, "mistyped") {
+			t.Errorf("%s: status %d: %s", setting, e.status, e.stderr)
+		}
+	}
+	succeed(t, environ, "serve")
+	e := rowpass(t, environ, "migrate", "up", "--set", "database.gateway_url="+login(d.GatewayURL, "kept_gateway", "another"))
+	if e.status != 0 || !strings.Contains(e.stderr, "login=kept_gateway") {
+		t.Errorf("migrate up with another password: status %d: %s", e.status, e.stderr)
+	}
+	dbtest.Exec(t, login(d.GatewayURL, "kept_gateway", "another"), "select")
+}
+
 // wiretap is a way to a server on which all that clients send is kept.
 type wiretap struct {
 	url string

@@ -21,18 +21,23 @@ func (s *service) demoUsers() api.DemoUsers {
 	}
 }
 
-// explanations are the playground's, made with the owner's login as rowpass explain makes them; nil as demoUsers is.
+// explanations are the playground's, made as rowpass explain makes them, but for the caller's own eyes; nil as demoUsers is.
 func (s *service) explanations() api.Explain {
 	if !s.config.Issuer.Demo || s.logins.owner == "" {
 		return nil
 	}
 	return func(ctx context.Context, role string, claims json.RawMessage, table, row string) (any, error) {
-		found, err := doctor.Explain(ctx, doctor.ExplainConfig{OwnerURL: s.logins.owner, Role: role, Claims: claims, Table: table, Row: row})
+		found, err := doctor.Explain(ctx, doctor.ExplainConfig{
+			OwnerURL: s.logins.owner, GatewayURL: s.logins.gateway, Role: role, Claims: claims, Table: table, Row: row, ToCaller: true,
+			AuthSchema: s.config.Database.AuthSchema,
+		})
 		switch {
 		case errors.Is(err, doctor.ErrNoTable):
 			return nil, api.ErrTable
 		case errors.Is(err, doctor.ErrRow):
 			return nil, api.ErrRow
+		case errors.Is(err, doctor.ErrLocked):
+			return nil, fmt.Errorf("%w: another session holds a lock on the table", db.ErrTimeout)
 		case err != nil:
 			return nil, fmt.Errorf("explaining: %w", err)
 		}

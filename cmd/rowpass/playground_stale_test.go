@@ -55,7 +55,7 @@ func playReasons(t *testing.T, b *browser) {
 		{"a statement that is not for callers", "truncate users", "Refused for both.", ""},
 		{"PostgreSQL's own table", "select * from pg_authid", "Refused for both.", "pg_authid is PostgreSQL’s own: rights decide on it, and no policies."},
 		{"a table of no caller's", "select * from rowpass.nothing", "Refused for both.", "Not explained: this caller may read no table rowpass.nothing."},
-		{"a policy that fails", "select * from broken", "Failed for both.", "gets an error: "},
+		{"a policy that fails", "select * from broken", "Failed for both.", "gets an error: SQLSTATE 22012"},
 		{"what would have been refused anyway", "select nothing from broken", "Failed for both.", ""},
 		{"a table that is not there", "select * from nowhere", "Failed for both.", ""},
 	} {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -146,26 +145,6 @@ func TestProvidersPageTenantPolicy(t *testing.T) {
 		if a := askSQL(t, p.api, "postgresql://authenticated@localhost/"+d.Name, token, tt.query); a.status != 200 || !strings.Contains(a.body, tt.want) {
 			t.Errorf("%s, for %s: %d %s", tt.query, tt.org, a.status, a.body)
 		}
-	}
-}
-
-// TestProvidersPageOwner types the page's line for psql beside a private PostgreSQL.
-func TestProvidersPageOwner(t *testing.T) {
-	t.Parallel()
-	if _, err := exec.LookPath("psql"); err != nil {
-		t.Skip("psql is not installed")
-	}
-	environ := environment(t)
-	serve(t, environ)
-	state := strings.TrimPrefix(environ[2], "ROWPASS_STATE_DIR=")
-	before, after, found := strings.Cut(guide(t)["sh"], "state=~/.local/state/rowpass")
-	if !found {
-		t.Fatalf("the page's line is %s", before)
-	}
-	line := "state=" + state + strings.TrimSuffix(after, "\n") + " -Atc 'select current_user, current_database()'"
-	got, err := exec.Command("sh", "-c", line).CombinedOutput()
-	if err != nil || string(got) != "rowpass_owner|rowpass\n" {
-		t.Errorf("%v: %s", err, got)
 	}
 }
 

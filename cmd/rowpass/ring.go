@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rowpass/db"
+	"rowpass/db/embedded"
 	"rowpass/keys"
 	"rowpass/token"
 )
@@ -30,7 +31,11 @@ func (p *program) onBareRing(ctx context.Context, f func(Config, keys.Store) err
 		return err
 	}
 	if c.Keys.Store == inFolder {
-		return f(c, keys.NewFolder(c.Keys.Dir))
+		folder, err := ringFolder(c)
+		if err != nil {
+			return err
+		}
+		return f(c, folder)
 	}
 	return p.onState(ctx, func(c Config, state *db.State) error { return f(c, state.Ring()) })
 }
@@ -40,10 +45,24 @@ const inFolder = "folder"
 
 // ringStore is the ring's, wrapped as configured.
 func ringStore(c Config, state *db.State) (keys.Store, error) {
-	if c.Keys.Store == inFolder {
-		return wrap(c, keys.NewFolder(c.Keys.Dir))
+	if c.Keys.Store != inFolder {
+		return wrap(c, state.Ring())
 	}
-	return wrap(c, state.Ring())
+	folder, err := ringFolder(c)
+	if err != nil {
+		return nil, err
+	}
+	return wrap(c, folder)
+}
+
+// ringFolder is where the ring is kept without a database. Those who had a token of the private PostgreSQL's demo, which anybody gets, would
+// be somebody in a configured database that takes over its keys.
+func ringFolder(c Config) (keys.Store, error) {
+	if !c.embeddedMode() && c.Keys.Dir == defaultKeysDir(c.StateDir) && embedded.Exists(c.StateDir) {
+		return nil, fmt.Errorf("keys.dir: %s holds the keys of the private PostgreSQL beside it, whose tokens would be good here, too: "+
+			"give this database's keys another folder", c.Keys.Dir)
+	}
+	return keys.NewFolder(c.Keys.Dir), nil
 }
 
 func wrap(c Config, bare keys.Store) (keys.Store, error) {

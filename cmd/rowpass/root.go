@@ -41,6 +41,9 @@ runs a private one.`,
 	holder(root)
 	root.RunE = func(c *cobra.Command, _ []string) error { return p.overview(c) }
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if strings.Contains(err.Error(), "duration") {
+			return fmt.Errorf("%w; give a number with its unit, such as 15m or 720h", err)
+		}
 		return fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())
 	})
 	root.SetIn(p.stdin)
@@ -84,6 +87,7 @@ func addCobrasOwn(root *cobra.Command) {
 		switch c.Name() {
 		case "help":
 			c.Short, c.Example = "Say more of a command, with an example", "  rowpass help token issue"
+			c.Run, c.RunE = nil, func(c *cobra.Command, args []string) error { return help(c.Root(), args) }
 		case "completion":
 			c.Short, c.Example = "Print what makes a shell complete rowpass's commands, flags and names", "  rowpass completion bash > /etc/bash_completion.d/rowpass"
 			for _, shell := range c.Commands() {
@@ -91,6 +95,22 @@ func addCobrasOwn(root *cobra.Command) {
 			}
 		}
 	}
+}
+
+// help is a command's page. Cobra's own command shows the whole program's where there is none of that name.
+func help(root *cobra.Command, args []string) error {
+	c, left, err := root.Find(args)
+	if err == nil && len(left) > 0 {
+		err = c.ValidateArgs(left)
+		if err == nil {
+			err = fmt.Errorf("%s has no commands; rowpass help %s", c.CommandPath(), strings.Join(args[:len(args)-len(left)], " "))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	c.InitDefaultHelpFlag()
+	return c.Help()
 }
 
 // overview is the page of whoever types rowpass and nothing else.

@@ -42,6 +42,9 @@ func (p *program) serveCommand() *cobra.Command {
 // serve starts the parts in the order in which they need one another and stops them in the opposite one.
 func (p *program) serve(ctx context.Context, c Config, log *slog.Logger) (err error) {
 	if err := checkFree(ctx, c); err != nil {
+		if c.embeddedMode() && isRunning(ctx, c) {
+			return fmt.Errorf("rowpass is already running on %s; %w", c.StateDir, err)
+		}
 		return err
 	}
 	l, err := serverLogins(ctx, c, log)

@@ -75,9 +75,9 @@ func TestASecondInstanceSaysWhoWasFirst(t *testing.T) {
 		want    string
 	}{
 		{"on the same folder", environ, fmt.Sprintf("rowpass is already running on this state folder: pid %d, %s; end that one, or give this one a folder of its own: --set state_dir=FOLDER", p.pid(), lookup(environ, "ROWPASS_STATE_DIR"))},
-		{"on the same port", elsewhere, "listen: listen tcp " + p.api + ": bind: address already in use; to serve elsewhere: --set"},
+		{"on the same port", elsewhere, "listen: " + p.api + ": bind: address already in use; to serve elsewhere: rowpass serve --set"},
 		{"on the same port for health", append(elsewhere, "ROWPASS_LISTEN=127.0.0.1:0", "ROWPASS_ADMIN_LISTEN="+p.admin),
-			"admin.listen: listen tcp " + p.admin + ": bind: address already in use; to serve elsewhere: --set"},
+			"admin.listen: " + p.admin + ": bind: address already in use; to serve elsewhere: rowpass serve --set"},
 	} {
 		e := rowpass(t, line.environ, "serve")
 		if e.status != 1 || !strings.Contains(e.stderr, line.want) {

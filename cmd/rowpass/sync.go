@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -31,7 +32,7 @@ func openProfiles(ctx context.Context, c Config, l logins, log *slog.Logger) (*p
 		return nil, err
 	}
 	config := identity.StoreConfig{
-		URL: l.service, QueryExecMode: c.Database.QueryExecMode, Timeout: c.Database.StatementTimeout, Now: time.Now, Log: log,
+		URL: l.service, QueryExecMode: c.Database.QueryExecMode, Timeout: c.Database.StatementTimeout, Now: time.Now, Chance: rand.Float64, Log: log,
 		Fetchers: map[string]identity.Lister{},
 	}
 	offered := &api.ProfilesConfig{Sources: map[string]*identity.Source{}, OfProvider: map[string]*identity.Source{}}
@@ -87,9 +88,9 @@ func (p *profiles) run(ctx context.Context) {
 	var reading sync.WaitGroup
 	reading.Go(func() { p.Run(ctx) })
 	defer reading.Wait()
-	tried := map[string]time.Time{}
+	lists := listReads{tried: map[string]time.Time{}, busy: map[string]bool{}}
 	for {
-		p.reconcileSilent(ctx, tried)
+		p.reconcileSilent(ctx, &reading, &lists)
 		select {
 		case <-ctx.Done():
 			return
@@ -98,9 +99,34 @@ func (p *profiles) run(ctx context.Context) {
 	}
 }
 
-// reconcileSilent reads the list of each source that nothing was heard of for too long. Events get lost: an endpoint that was
-// turned off, a secret that was replaced on one side only.
-func (p *profiles) reconcileSilent(ctx context.Context, tried map[string]time.Time) {
+// listReads are the lists of silent sources that this instance reads.
+type listReads struct {
+	mu    sync.Mutex           // guards what follows
+	tried map[string]time.Time // when each was begun last
+	busy  map[string]bool      // which are being read
+}
+
+// begin is false where the list is being read, or was tried a moment ago.
+func (l *listReads) begin(name string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy[name] || now.Sub(l.tried[name]) < triedAgain {
+		return false
+	}
+	l.busy[name], l.tried[name] = true, now
+	return true
+}
+
+func (l *listReads) end(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.busy, name)
+}
+
+// reconcileSilent begins to read the list of each source that nothing was heard of for too long. Events get lost: an endpoint that was
+// turned off, a secret that was replaced on one side only. Each list is read beside the others, so that a provider which hangs
+// holds up none but its own; at the database they take turns.
+func (p *profiles) reconcileSilent(ctx context.Context, reading *sync.WaitGroup, lists *listReads) {
 	if p.after == 0 {
 		return
 	}
@@ -116,11 +142,13 @@ func (p *profiles) reconcileSilent(ctx context.Context, tried map[string]time.Ti
 			heard = status.LastReconciled
 		}
 		now := time.Now()
-		if s.list == nil || now.Sub(heard) < p.after || now.Sub(tried[s.Name()]) < triedAgain {
+		if s.list == nil || now.Sub(heard) < p.after || !lists.begin(s.Name(), now) {
 			continue
 		}
-		tried[s.Name()] = now
-		p.reconcile(ctx, s)
+		reading.Go(func() {
+			defer lists.end(s.Name())
+			p.reconcile(ctx, s)
+		})
 	}
 }
 

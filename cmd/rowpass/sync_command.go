@@ -17,7 +17,7 @@ import (
 func (p *program) syncCommand() *cobra.Command {
 	return group("sync", "User profiles of providers in neon_identity.users_sync", "rowpass sync status",
 		p.syncStatusCommand(), p.reconcileCommand(true), p.reconcileCommand(false), p.deadEventsCommand(), p.retryEventsCommand(),
-		p.purgeProfileCommand(), p.syncPresetsCommand())
+		p.discardEventsCommand(), p.purgeProfileCommand(), p.syncPresetsCommand())
 }
 
 // onProfiles runs a command on the configured sources.
@@ -137,6 +137,44 @@ func (p *program) retryEventsCommand() *cobra.Command {
 			})
 		},
 	}
+}
+
+func (p *program) discardEventsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "discard SOURCE [EVENT]...", Short: "Let events go that could not be read", Args: aSource, ValidArgsFunction: p.names(sourceNames),
+		Long: `Let events go that could not be read, all of a source's or those that are named as rowpass sync dead lists them. This cannot be taken
+back. Where they were about users who changed, rowpass sync reconcile brings the rows up to date. By themselves they go after 30 days.`,
+		Example: `  rowpass sync discard clerk
+  rowpass sync discard clerk msg_2ab3cd msg_2ab3ce`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.onProfiles(cmd.Context(), func(all *profiles) error {
+				name, err := all.nameOf(args)
+				if err != nil {
+					return err
+				}
+				events := slices.Compact(slices.Sorted(slices.Values(args[1:])))
+				n, err := all.Discard(cmd.Context(), name, events...)
+				if err != nil {
+					return err
+				}
+				if _, err := fmt.Fprintf(p.stdout, "discarded: %d\n", n); err != nil {
+					return err
+				}
+				if named := int64(len(events)); n < named {
+					return fmt.Errorf("%d of the %d events are not dead events of source %s; rowpass sync dead %s lists those", named-n, named, name, name)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+// aSource wants one at least: what is discarded for all sources at once may be more than was meant.
+func aSource(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("%s wants a SOURCE, and may have the EVENTs to discard behind it", c.CommandPath())
+	}
+	return nil
 }
 
 func (p *program) purgeProfileCommand() *cobra.Command {

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -190,6 +192,16 @@ func TestDeadEventsAndPurge(t *testing.T) {
 	}
 	until(t, "it is dead again", isDead)
 
+	typed(t, s.environ, "", "sync", "discard").says(t, 1, "rowpass sync discard wants a SOURCE, and may have the EVENTs to discard behind it")
+	typed(t, s.environ, "", "sync", "discard", "clerk", "msg_1", "msg_2", "msg_2").says(t, 1, "discarded: 1\n",
+		"1 of the 2 events are not dead events of source clerk; rowpass sync dead clerk lists those")
+	if got := succeed(t, s.environ, "sync", "dead"); strings.Contains(got, "msg") {
+		t.Errorf("what was discarded is dead: %s", got)
+	}
+	if got := succeed(t, s.environ, "sync", "discard", "clerk"); got != "discarded: 0\n" {
+		t.Errorf("sync discard prints %s", got)
+	}
+
 	typed(t, s.environ, "", "sync", "status", "auth0").says(t, 1, `there is no source "auth0" in the configuration; there are: clerk`)
 	typed(t, s.environ, "", "sync", "reconcile", "clerk").says(t, 1, "source clerk has no list: give its api what the make needs; docs/profile-sync.md says what")
 	typed(t, s.environ, "", "sync", "reconcile").says(t, 0, "clerk: has no list, and is left out")
@@ -235,6 +247,32 @@ func TestASilentSourceIsReadByItself(t *testing.T) {
 	if log := s.log.String(); strings.Contains(log, "ada@") || strings.Contains(log, listKey) || strings.Contains(log, "Bert") {
 		t.Errorf("the log holds what it must not:\n%s", log)
 	}
+}
+
+// TestASilentSourceHoldsUpNoOther: the list of the first never answers, and that of the second is read.
+func TestASilentSourceHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 1)
+	stuck := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(stuck.Close)
+	dir := t.TempDir()
+	write(t, dir+"/webhook", webhookSecret+"\n", 0o600)
+	list := newFakeList(t, clerkUser("user_1", "Ada", time.Now().Add(-time.Hour)))
+	source := func(name, block string) string {
+		return "    - name: " + name + "\n      preset: clerk\n      secrets_file: " + dir + "/webhook\n" + block
+	}
+	block := list.block(t, dir)
+	s := serveSource(t, source("stuck", strings.ReplaceAll(block, list.URL, stuck.URL))+source("clerk", block))
+	<-asked
+	s.become("clerk|user_1 Ada ada@acme.example there")
+	s.listed()
+	succeedsWith(t, s.environ, `(?m)^stuck +0 +0 +0 +0 +0s +0 +never +never +never +0$`, "sync", "status")
 }
 
 // TestTokensAlone make rows and change them, and nobody can send events about them.

@@ -148,6 +148,7 @@ sync:
 		{"a preset, for a provider's name", "providers add https://idp.example.com --name |", "keycloak\n"},
 		{"a key of the configuration, and no space behind it", "--set |", "issuer.token_ttl=\n"},
 		{"no list that only the file can hold", "--set |", "!providers=\n"},
+		{"a flag, in plain words", "serve --se|", "--set\toverride a key=value of"},
 		{"a file", "keys import |", ":0\n"},
 		{"no file where none is wanted", "serve |", ":4\n"},
 		{"nothing of a configuration that cannot be read", "--config missing.yaml providers test |", ":4\n"},
