@@ -142,3 +142,37 @@ func TestOneRoundOfMendsIsEnoughForSerialColumns(t *testing.T) {
 		t.Errorf("default privileges are not given back last:\n%s", down)
 	}
 }
+
+// TestWhatSupabasesGuideMakesIsMendedInOneRound has its profiles, of which names are one among all and seen by all, and a serial column.
+func TestWhatSupabasesGuideMakesIsMendedInOneRound(t *testing.T) {
+	t.Parallel()
+	c, d := besideSupabase(t)
+	anon := fellow(t, d)
+	dbtest.Exec(t, d.OwnerURL, "drop table public.todos, public.members", "grant usage on schema auth to authenticated",
+		"alter default privileges in schema public grant all on tables to authenticated, "+anon, "alter default privileges in schema public grant all on sequences to authenticated, "+anon,
+		"create table public.profiles (id uuid primary key references auth.users on delete cascade, username text unique)", "alter table public.profiles enable row level security",
+		`create policy "Public profiles are viewable by everyone." on public.profiles for select using (true)`,
+		`create policy "Users can insert their own profile." on public.profiles for insert with check ((select auth.uid()) = id)`,
+		`create policy "Users can update own profile." on public.profiles for update using ((select auth.uid()) = id)`,
+		"create table public.notes (id serial primary key, owner uuid not null default auth.uid() references public.profiles, note text)", "alter table public.notes enable row level security",
+		"create policy own on public.notes to authenticated using (auth.uid() = owner)",
+		"insert into auth.users values ('c0000000-0000-4000-8000-000000000001'), ('c0000000-0000-4000-8000-000000000002')", "insert into public.profiles values ('c0000000-0000-4000-8000-000000000001', 'ada')")
+	psql(t, d, doctor.Migration(examine(t, c)), "-q1")
+	left := examine(t, c)
+	for _, f := range left {
+		if f.Severity != doctor.Low {
+			t.Errorf("%s of %s is left: %s", f.ID, f.Object, f.Title)
+		}
+	}
+	conn := dbtest.Connect(t, d.SuperuserURL)
+	if _, err := conn.Exec(t.Context(), "insert into public.profiles values ('c0000000-0000-4000-8000-000000000002', 'ada')"); err == nil {
+		t.Error("two users have one name")
+	}
+	var rows int
+	if _, err := conn.Exec(t.Context(), "set role "+anon); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.QueryRow(t.Context(), "select count(*) from public.profiles").Scan(&rows); err != nil || rows != 1 {
+		t.Errorf("the other program's visitors see %d profiles: %v", rows, err)
+	}
+}

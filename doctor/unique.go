@@ -33,9 +33,9 @@ func (k key) finding(r relation, first string, all []key) Finding {
 	case rival != nil && (!k.Surrogate || len(rival.Columns) == 1):
 		f.Severity, f.Why = Low, f.Why+k.asRule(first, rival)
 	case rival != nil:
-		f.Why += fmt.Sprintf(" The key (%s) is there already: let that be the primary key, and foreign keys and ON CONFLICT name it, and drop this one; %s", strings.Join(rival.Columns, ", "), k.closing(r))
+		f.Why += fmt.Sprintf(" The key (%s) is there already: let that be the primary key, and foreign keys and ON CONFLICT name it, and drop this one; or %s", strings.Join(rival.Columns, ", "), k.closing(r))
 	case k.Referenced:
-		f.Why += fmt.Sprintf(" Foreign keys, or views that group by it, hang on it: make a second key that begins with %s, let them name that, and drop this one; %s", first, k.closing(r))
+		f.Why += fmt.Sprintf(" Foreign keys, or views that group by it, hang on it: make a second key that begins with %s, let them name that, and drop this one; or %s", first, k.closing(r))
 	case k.Kind == "x":
 		f.Why += fmt.Sprintf(" Make it anew with %s with = at its beginning, so that rows of two tenants may overlap; that needs the extension btree_gist.", first)
 	case k.Surrogate && r.required(first):
@@ -70,7 +70,7 @@ func (k key) asRule(first string, rival *key) string {
 
 // closing is the other way: callers that can't choose a value can't try one.
 func (k key) closing(r relation) string {
-	return fmt.Sprintf("or take from callers the right to write %s (revoke insert, update on %s, and grant them on the other columns), or let a trigger before INSERT set it.", strings.Join(k.Columns, ", "), r.Name)
+	return fmt.Sprintf("take from callers the right to write %s (revoke insert, update on %s, and grant them on the other columns), or let a trigger before INSERT set it.", strings.Join(k.Columns, ", "), r.Name)
 }
 
 // widen puts the policy's column before a key of numbers or UUIDs.
