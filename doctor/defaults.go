@@ -50,7 +50,7 @@ func (p preset) finding() Finding {
 	return Finding{
 		ID: "default-privileges-too-wide", Severity: Medium, Object: fmt.Sprintf("default privileges of %s on %s", p.Maker, p.Kind),
 		Title: fmt.Sprintf("%s will hold %s on %s that %s makes %s", holders, rights, p.Kind, p.Maker, where),
-		Why:   "Default privileges open what somebody makes later and does not think of: a table of keys, a view, a sequence. For callers they belong on tables of one schema, and are SELECT, INSERT, UPDATE and DELETE at most.",
+		Why:   "Default privileges open what somebody makes later and does not think of: a table of keys, a view, a sequence. For callers they belong on tables of one schema, and are SELECT, INSERT, UPDATE and DELETE at most. With the mend a later table elsewhere is granted by name, and a later column is an identity column and no serial one, into which callers couldn't insert.",
 		Costs: "A later table is open before its policies are written, or in a way that policies don't restrain.",
 		Mend:  fmt.Sprintf("alter default privileges for role %s%s revoke %s on %s from %s;", p.Maker, in, rights, p.Kind, holders),
 		Undo:  fmt.Sprintf("alter default privileges for role %s%s grant %s on %s to %s;", p.Maker, in, rights, p.Kind, holders),

@@ -13,6 +13,8 @@ type function struct {
 	Bypasses  bool     // the owner is held by no policy
 	InPolicy  bool     // a policy calls it
 	Pinned    bool     // it looks names up in a search path of its own, or looked them up when it was made
+	Meant     bool     // its comment says that callers shall have it
+	Place     string   // its schema, quoted where needed
 	Holders   []string // quoted where needed
 }
 
@@ -24,6 +26,9 @@ const definers = `
 			or exists (select from pg_catalog.pg_class where relowner = proowner and relrowsecurity and not relforcerowsecurity),
 		exists (select from pg_catalog.pg_depend where refclassid = 'pg_catalog.pg_proc'::regclass and refobjid = p.oid and classid = 'pg_catalog.pg_policy'::regclass),
 		prosqlbody is not null or exists (select from unnest(proconfig) c where c like 'search_path=%'),
+		proowner in (select oid from pg_catalog.pg_roles where rolname = current_user union select nspowner from pg_catalog.pg_namespace where nspname = 'rowpass')
+			and coalesce(pg_catalog.obj_description(p.oid, 'pg_proc') ~* $3, false),
+		format('%I', nspname),
 		array(select format('%I', r) from unnest($2::text[]) r where has_function_privilege(r, p.oid, 'execute'))
 	from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = pronamespace
 	where nspname = any ($1::text[]) and prosecdef and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
@@ -33,7 +38,7 @@ const definers = `
 
 // functionFindings tells of functions that do for callers what they may not.
 func functionFindings(ctx context.Context, e *examination) ([]Finding, error) {
-	all, err := list[function](ctx, e.tx, definers, e.Schemas, e.everybody())
+	all, err := list[function](ctx, e.tx, definers, e.Schemas, e.everybody(), meant)
 	if err != nil {
 		return nil, err
 	}
@@ -48,23 +53,30 @@ func functionFindings(ctx context.Context, e *examination) ([]Finding, error) {
 func (f function) findings(asks askers) []Finding {
 	var found []Finding
 	if !f.InPolicy && f.Bypasses {
-		holders := strings.Join(f.Holders, ", ")
+		severity := Medium
+		if f.Meant {
+			severity = Low
+		}
 		found = append(found, Finding{
-			ID: "definer-function-callable", Severity: Medium, Object: "function " + f.Signature,
+			ID: "definer-function-callable", Severity: severity, Object: "function " + f.Signature,
 			Title: fmt.Sprintf("Callers can call %s, which runs as %s", f.Signature, f.Owner),
-			Why:   "A SECURITY DEFINER function runs as its owner, whom no policy holds. PUBLIC may execute every new function. Where callers shall have it, make it SECURITY INVOKER, or see that it asks " + asks.call("user_id") + " or " + asks.call("tenant_id") + " itself and let a policy or the application's own login be what calls it.",
+			Why: "A SECURITY DEFINER function runs as its owner, whom no policy holds. PUBLIC may execute every new function. No SQL is offered, since an application may call it on purpose, by itself or in a default, a view or a trigger." +
+				fmt.Sprintf(" Where none does: revoke execute on function %s from %s, public, and grant it to the other roles that need it. Where it needs no more than its caller may: make it SECURITY INVOKER.", f.Signature, strings.Join(f.Holders, ", ")) +
+				" Where callers shall have it: see that it asks " + asks.call("user_id") + " or " + asks.call("tenant_id") + " itself, and " + meaning("function", f.Signature),
 			Costs: "Callers read or change through it what policies keep from them.",
-			Mend:  fmt.Sprintf("revoke execute on function %s from %s, public;", f.Signature, holders),
-			Undo:  fmt.Sprintf("grant execute on function %s to %s;", f.Signature, holders),
 		})
 	}
 	if f.InPolicy && !f.Pinned {
+		path := "pg_catalog, public, pg_temp"
+		if f.Place != "public" {
+			path = "pg_catalog, " + f.Place + ", public, pg_temp"
+		}
 		found = append(found, Finding{
 			ID: "definer-function-search-path", Severity: Medium, Object: "function " + f.Signature,
 			Title: fmt.Sprintf("%s runs as %s and looks names up where its caller says", f.Signature, f.Owner),
-			Why:   "A SECURITY DEFINER function without a search path of its own finds tables, operators and types that a caller puts in the way, and runs them as its owner.",
+			Why:   "A SECURITY DEFINER function without a search path of its own finds tables, operators and types that a caller puts in the way, and runs them as its owner. The mend lets it look in " + path + ": where it names things of another schema without that, such as an extension's, put it behind pg_catalog, or the policy fails.",
 			Costs: "With a place to create something, a caller becomes the owner.",
-			Mend:  fmt.Sprintf("alter function %s set search_path = pg_catalog, public, pg_temp;", f.Signature),
+			Mend:  fmt.Sprintf("alter function %s set search_path = %s;", f.Signature, path),
 			Undo:  fmt.Sprintf("alter function %s reset search_path;", f.Signature),
 		})
 	}

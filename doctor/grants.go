@@ -15,13 +15,18 @@ type excess struct {
 	Holders []string // quoted where needed
 	Table   string   // of a serial, quoted where needed
 	Column  string   // of a serial, as it is
+	Public  bool     // PUBLIC holds one of Rights
+	Drawn   bool     // of a sequence: a column's default draws from it
+	Options string   // of a serial: what its sequence does otherwise than a new one, as an identity column has it
+	Others  string   // of a serial: statements that grant other roles what they hold on the sequence
 }
 
 // excesses asks for $2, the roles and the gateway, in the schemas $1 and in rowpass's, of which $3 is one.
 const excesses = `
 	with holders as (select oid, rolname from pg_catalog.pg_roles where rolname = any ($2::text[]) and not rolsuper)
 	select 'table', format('%I.%I', nspname, relname), format('%I.%I', nspname, relname),
-		array_agg(distinct upper(right_)::text), array_agg(distinct format('%I', rolname)), '', ''
+		array_agg(distinct upper(right_)::text), array_agg(distinct format('%I', rolname)), '', '',
+		bool_or(exists (select from pg_catalog.aclexplode(relacl) where grantee = 0 and privilege_type in ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN'))), false, '', ''
 	from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
 	cross join unnest(array['truncate', 'references', 'trigger'] || case when current_setting('server_version_num')::int >= 170000 then array['maintain'] end) right_
 	join holders on case when right_ = 'references' then has_any_column_privilege(holders.oid, c.oid, right_) else has_table_privilege(holders.oid, c.oid, right_) end and holders.oid <> relowner
@@ -29,37 +34,45 @@ const excesses = `
 	group by 2
 	union all
 	select case when s.oid is null then 'sequence' else 'serial' end, format('%I.%I', nspname, c.relname), format('sequence %I.%I', nspname, c.relname),
-		array_agg(distinct upper(right_)::text), array_agg(distinct format('%I', rolname)), coalesce(max(s.place), ''), coalesce(max(s.attname::text), '')
-	from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
+		array_agg(distinct upper(right_)::text), array_agg(distinct format('%I', rolname)), coalesce(max(s.place), ''), coalesce(max(s.attname::text), ''),
+		bool_or(exists (select from pg_catalog.aclexplode(c.relacl) where grantee = 0)),
+		exists (select from pg_catalog.pg_depend where classid = 'pg_catalog.pg_attrdef'::regclass and refclassid = 'pg_catalog.pg_class'::regclass and refobjid = c.oid),
+		case when seqincrement <> 1 or seqmin <> 1 or seqcache <> 1 then format(' increment by %s minvalue %s cache %s', seqincrement, seqmin, seqcache) else '' end,
+		max((select coalesce(string_agg(format('grant %s on sequence %I.%I to %s;', rights, nspname, c.relname, who), E'\n' order by who), '') from (
+			select format('%I', pg_catalog.pg_get_userbyid(grantee)), string_agg(lower(privilege_type), ', ' order by privilege_type)
+			from pg_catalog.aclexplode(c.relacl) where grantee <> 0 and grantee <> c.relowner and pg_catalog.pg_get_userbyid(grantee) <> all ($2::text[]) group by grantee) as given (who, rights)))
+	from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace join pg_catalog.pg_sequence on seqrelid = c.oid
 	left join lateral (
 		select t.oid, attname, format('%I.%I', tn.nspname, t.relname) as place
 		from pg_catalog.pg_depend d join pg_catalog.pg_class t on t.oid = d.refobjid join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
 		join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
+		join pg_catalog.pg_attrdef f on f.adrelid = t.oid and f.adnum = a.attnum and pg_catalog.pg_get_expr(adbin, adrelid) ~ '^nextval\(''.*''::regclass\)$'
 		where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'a' and a.attnotnull and a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+			and seqincrement > 0 and not seqcycle and array[f.oid] = array(select objid from pg_catalog.pg_depend where classid = 'pg_catalog.pg_attrdef'::regclass and refclassid = 'pg_catalog.pg_class'::regclass and refobjid = c.oid)
 	) s on true
 	cross join unnest(array['usage', 'select', 'update']) right_
 	join holders on has_sequence_privilege(holders.oid, c.oid, right_) and holders.oid <> c.relowner
 	where nspname = any ($1::text[]) and relkind = 'S'
-	group by s.oid, nspname, c.relname
+	group by s.oid, nspname, c.oid, c.relname, seqincrement, seqmin, seqcache
 	union all
-	select 'place', format('schema %I', nspname), format('schema %I', nspname), array['CREATE'], array_agg(distinct format('%I', rolname)), '', ''
+	select 'place', format('schema %I', nspname), format('schema %I', nspname), array['CREATE'], array_agg(distinct format('%I', rolname)), '', '', bool_or(exists (select from pg_catalog.aclexplode(nspacl) where grantee = 0 and privilege_type = 'CREATE')), false, '', ''
 	from pg_catalog.pg_namespace n join holders on has_schema_privilege(holders.oid, n.oid, 'create')
 	where nspname = any ($1::text[] || array[$3::text, 'rowpass', 'neon_identity'])
 	group by nspname
 	union all
-	select 'place', format('database %I', current_database()), format('database %I', current_database()), array['CREATE'], array_agg(distinct format('%I', rolname)), '', ''
+	select 'place', format('database %I', current_database()), format('database %I', current_database()), array['CREATE'], array_agg(distinct format('%I', rolname)), '', '', exists (select from pg_catalog.aclexplode((select coalesce(datacl, pg_catalog.acldefault('d', datdba)) from pg_catalog.pg_database where datname = current_database())) where grantee = 0 and privilege_type = 'CREATE'), false, '', ''
 	from holders where has_database_privilege(holders.oid, current_database(), 'create')
 	having count(*) > 0
 	union all
-	select 'temporary', format('database %I', current_database()), format('database %I', current_database()), array['TEMPORARY'], array_agg(distinct format('%I', rolname)), '', ''
+	select 'temporary', format('database %I', current_database()), format('database %I', current_database()), array['TEMPORARY'], array_agg(distinct format('%I', rolname)), '', '', exists (select from pg_catalog.aclexplode((select coalesce(datacl, pg_catalog.acldefault('d', datdba)) from pg_catalog.pg_database where datname = current_database())) where grantee = 0 and privilege_type = 'TEMPORARY'), false, '', ''
 	from holders where has_database_privilege(holders.oid, current_database(), 'temporary')
 	having count(*) > 0
 	union all
-	select 'parameter', 'parameter ' || parname, 'parameter ' || parname, array['SET'], array_agg(distinct format('%I', rolname)), '', ''
+	select 'parameter', 'parameter ' || parname, 'parameter ' || parname, array['SET'], array_agg(distinct format('%I', rolname)), '', '', bool_or(exists (select from pg_catalog.aclexplode(paracl) where grantee = 0 and privilege_type = 'SET')), false, '', ''
 	from pg_catalog.pg_parameter_acl join holders on has_parameter_privilege(holders.oid, parname, 'set')
 	group by parname
 	union all
-	select 'statistics', 'pg_catalog.pg_statistic', 'pg_catalog.pg_statistic', array['SELECT'], array_agg(distinct format('%I', rolname)), '', ''
+	select 'statistics', 'pg_catalog.pg_statistic', 'pg_catalog.pg_statistic', array['SELECT'], array_agg(distinct format('%I', rolname)), '', '', exists (select from pg_catalog.aclexplode((select relacl from pg_catalog.pg_class where oid = 'pg_catalog.pg_statistic'::regclass)) where grantee = 0 and privilege_type = 'SELECT'), false, '', ''
 	from holders where has_any_column_privilege(holders.oid, 'pg_catalog.pg_statistic', 'select')
 	having count(*) > 0
 	order by 1, 2`
@@ -107,38 +120,68 @@ func (x excess) finding() Finding {
 		Mend: fmt.Sprintf("revoke %s on %s from %s, public;", strings.ToLower(rights), x.On, holders),
 		Undo: fmt.Sprintf("grant %s on %s to %s;", strings.ToLower(rights), x.On, holders),
 	}
-	switch x.Kind {
-	case "table":
-		f.ID, f.Why = "grant-too-wide", "TRUNCATE and MAINTAIN ask no policy, TRIGGER runs one caller's code on another's rows, and REFERENCES tells which rows exist."
-		f.Costs = "A caller with SQL empties the table for everybody, or learns of others' rows."
-	case "serial", "sequence":
-		f.ID, f.Why = "sequence-grant", "All callers share a sequence: UPDATE sets it back so that others' inserts fail, SELECT and USAGE tell how many rows others add."
-		f.Costs = "A caller with SQL stops everybody's inserts, or counts them."
-		if x.Kind == "serial" {
-			f.Why += " An identity column needs no grant at all, so the mend makes one of the serial column."
-			f.Mend, f.Undo = x.identity(), ""
+	f.ID, f.Why, f.Costs = x.about()
+	if x.Public {
+		f.Why += " PUBLIC holds it, so the mend takes it from every other role as well: whoever needs it gets a grant by name first."
+		if len(x.Rights) == 1 {
+			f.Undo = fmt.Sprintf("grant %s on %s to public;", strings.ToLower(rights), x.On)
 		}
-	case "place":
-		f.ID, f.Why = "may-create", "What a caller makes is found before what you made, or run by whoever comes across it."
-		f.Costs = "A caller with SQL puts a function or table of its own in the way of others."
-	case "parameter":
-		f.ID, f.Why = "may-set-parameter", "The parameter is for superusers: some switch off triggers, write files or load code."
-		f.Costs = "A caller with SQL switches guards off, or worse."
-	case "statistics":
-		f.ID, f.Why = "may-read-statistics", "PostgreSQL keeps values of everybody's rows there, for the planner. The view pg_stats shows each what it may see."
-		f.Costs = "A caller with SQL reads values of others' rows."
-	case "temporary":
-		f.ID, f.Why = "may-make-temporary", "Temporary tables and types are found before all others, and stay on a connection that the next caller gets."
-		f.Costs = "A caller with SQL gives the next one a false table."
+	}
+	switch {
+	case x.Kind == "serial":
+		f.Why += " An identity column needs no grant at all, so the mend makes one of the serial column, which goes on with the sequence's name and next number."
+		f.Mend, f.Undo = x.identity(), ""
+	case x.Drawn:
+		f.Why += " But a column's default draws from it, so without the grant callers' inserts fail and no SQL is offered: make the column an identity column, which needs no grant, or let a trigger before INSERT that is SECURITY DEFINER set it."
+		f.Mend, f.Undo = "", ""
+	case x.Kind == "sequence":
+		f.Why += " Statements of callers that ask nextval of it fail with the mend."
 	}
 	return f
 }
 
-// identity makes an identity column of a serial one, which goes on where the sequence was.
+// about is the finding's ID, with why it is one and what it costs.
+func (x excess) about() (id, why, costs string) {
+	switch x.Kind {
+	case "table":
+		return "grant-too-wide", "TRUNCATE and MAINTAIN ask no policy, TRIGGER runs one caller's code on another's rows, and REFERENCES tells which rows exist.",
+			"A caller with SQL empties the table for everybody, or learns of others' rows."
+	case "place":
+		return "may-create", "What a caller makes is found before what you made, or run by whoever comes across it.",
+			"A caller with SQL puts a function or table of its own in the way of others."
+	case "parameter":
+		return "may-set-parameter", "The parameter is for superusers: some switch off triggers, write files or load code.",
+			"A caller with SQL switches guards off, or worse."
+	case "statistics":
+		return "may-read-statistics", "PostgreSQL keeps values of everybody's rows there, for the planner. The view pg_stats shows each what it may see.",
+			"A caller with SQL reads values of others' rows."
+	case "temporary":
+		return "may-make-temporary", "Temporary tables and types are found before all others, and stay on a connection that the next caller gets.",
+			"A caller with SQL gives the next one a false table."
+	}
+	return "sequence-grant", "All callers share a sequence: UPDATE sets it back so that others' inserts fail, SELECT and USAGE tell how many rows others add.",
+		"A caller with SQL stops everybody's inserts, or counts them."
+}
+
+// identity makes an identity column of a serial one. It keeps the sequence's name, its next number and what others than callers hold on it;
+// what default privileges give callers of it goes.
 func (x excess) identity() string {
-	return fmt.Sprintf(nowhere+`alter table %[1]s alter column %[2]s drop default;
-drop sequence %[3]s;
-alter table %[1]s alter column %[2]s add generated by default as identity;
-select setval(pg_get_serial_sequence(%[4]s, %[5]s), coalesce((select max(%[2]s) from %[1]s), 0) + 1, false);`,
-		x.Table, quoteIdent(x.Column), x.Object, quoteLiteral(x.Table), quoteLiteral(x.Column))
+	return nowhere + "do " + quoteBody(fmt.Sprintf(`declare
+	drawn bigint;
+begin
+	alter table %[1]s alter column %[2]s drop default;
+	drawn := pg_catalog.nextval(%[4]s);
+	drop sequence %[3]s;
+	alter table %[1]s alter column %[2]s add generated by default as identity (sequence name %[3]s%[5]s);
+	perform pg_catalog.setval(%[4]s, greatest(drawn, (select coalesce(max(filled.%[2]s), 0) + 1 from %[1]s filled)), false);
+	revoke all on sequence %[3]s from %[6]s, public;
+%[7]send`, x.Table, quoteIdent(x.Column), x.Object, quoteLiteral(x.Object), x.Options, strings.Join(x.Holders, ", "), indented(x.Others))) + ";"
+}
+
+// indented are lines of a block.
+func indented(lines string) string {
+	if lines == "" {
+		return ""
+	}
+	return "\t" + strings.ReplaceAll(lines, "\n", "\n\t") + "\n"
 }

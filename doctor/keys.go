@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -15,7 +14,10 @@ type key struct {
 	Kind       string // contype: p, u or x; "" for a mere index
 	Definition string // of the constraint, or the index
 	Columns    []string
-	Referenced bool // by a foreign key, so that it cannot be dropped by itself
+	Plain      bool // it is of columns alone, and of every row
+	Surrogate  bool // a primary key of one column whose values mean nothing: numbers that the database gives, or UUIDs, and no reference
+	Referenced bool // by a foreign key or a view that groups by it, so that it cannot be dropped by itself
+	Meant      bool // its comment says that it is as it shall be
 }
 
 const keys = `
@@ -24,7 +26,13 @@ const keys = `
 		array(select distinct attname::text from pg_catalog.pg_attribute a where a.attrelid = i.indrelid and attnum > 0 and (
 			attnum = any ((i.indkey::int2[])[0:indnkeyatts - 1])
 			or exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = indexrelid and d.refobjid = a.attrelid and d.refobjsubid = attnum and 0 = any (i.indkey)))),
+		indpred is null and 0 <> all (indkey),
+		coalesce(contype, '') = 'p' and indnkeyatts = 1 and exists (select from pg_catalog.pg_attribute a where a.attrelid = i.indrelid and attnum = i.indkey[0]
+			and (atttypid = 'uuid'::regtype or atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) and (attidentity <> '' or atthasdef)))
+			and not exists (select from pg_catalog.pg_constraint f where f.contype = 'f' and f.conrelid = i.indrelid and i.indkey[0] = any (f.conkey)),
 		exists (select from pg_catalog.pg_constraint f where f.contype = 'f' and f.conindid = indexrelid)
+			or exists (select from pg_catalog.pg_depend where refclassid = 'pg_catalog.pg_constraint'::regclass and refobjid = co.oid and deptype = 'n'),
+		coalesce(pg_catalog.obj_description(co.oid, 'pg_constraint') ~* $2, false) or coalesce(pg_catalog.obj_description(indexrelid, 'pg_class') ~* $2, false)
 	from pg_catalog.pg_index i join pg_catalog.pg_class ic on ic.oid = indexrelid join pg_catalog.pg_namespace n on n.oid = ic.relnamespace
 	left join pg_catalog.pg_constraint co on co.conindid = indexrelid and co.contype in ('p', 'u', 'x')
 	where i.indrelid = any ($1::oid[]) and (indisunique or indisexclusion)
@@ -71,7 +79,7 @@ func (e *examination) free(r relation, columns []string) (pinned []string, ok bo
 		if !p.Permissive || len(mine) == 0 || slices.ContainsFunc(columns, func(c string) bool { return slices.Contains(mine, c) }) {
 			continue
 		}
-		chosen := slices.ContainsFunc(r.attrs(), func(a attr) bool { return slices.Contains(columns, a.Name) && !a.Always })
+		chosen := slices.ContainsFunc(r.attrs(), func(a attr) bool { return slices.Contains(columns, a.Name) && !a.Always && a.writtenBy(p.Roles) })
 		return mine, chosen
 	}
 	return nil, false
@@ -92,17 +100,17 @@ func guessable(r relation, columns []string) Severity {
 func keyFindings(ctx context.Context, e *examination) ([]Finding, error) {
 	var findings []Finding
 	for _, r := range e.policed() {
-		all, err := list[key](ctx, e.tx, keys, []uint32{r.OID})
+		all, err := list[key](ctx, e.tx, keys, []uint32{r.OID}, meant)
 		if err != nil {
 			return nil, err
 		}
-		references, err := list[reference](ctx, e.tx, references, []uint32{r.OID})
+		references, err := list[reference](ctx, e.tx, references, []uint32{r.OID}, meant)
 		if err != nil {
 			return nil, err
 		}
 		for _, k := range all {
 			if pinned, ok := e.free(r, k.bound(references)); ok {
-				findings = append(findings, k.finding(r, pinned[0]))
+				findings = append(findings, k.finding(r, pinned[0], all))
 			}
 		}
 	}
@@ -119,32 +127,6 @@ func (k key) bound(references []reference) []string {
 		}
 	}
 	return columns
-}
-
-func (k key) finding(r relation, first string) Finding {
-	f := Finding{
-		ID: "key-leaks-existence", Severity: guessable(r, k.Columns), Object: r.Name + " key " + k.Name,
-		Title: fmt.Sprintf("The key (%s) holds no %s, so it is one for all tenants", strings.Join(k.Columns, ", "), first),
-		Why:   "Keys don't ask policies. A caller that writes a value which a row of somebody else's has gets an error, or no row, and knows that it is there; and it can take values ahead of others.",
-		Costs: "Tells callers of each other's rows; whoever comes first keeps others from a value.",
-	}
-	if f.Severity == Low {
-		f.Costs = "A UUID has to be known before it can be tried, so this tells little."
-	}
-	lead := r.quote(first)
-	switch {
-	case k.Referenced:
-		f.Why += fmt.Sprintf(" Foreign keys hang on it: make a second key that begins with %s, let them name that, and drop this one; or let a trigger before INSERT set the value.", first)
-	case k.Kind == "x":
-		f.Why += fmt.Sprintf(" Make it anew with %s with = at its beginning; that needs the extension btree_gist.", first)
-	case k.Kind != "":
-		f.Mend = fmt.Sprintf("alter table %s drop constraint %s, add constraint %[2]s %s;", r.Name, k.Constraint, leadBy(k.Definition, lead))
-		f.Undo = fmt.Sprintf("alter table %s drop constraint %s, add constraint %[2]s %s;", r.Name, k.Constraint, k.Definition)
-	default:
-		f.Mend = fmt.Sprintf(nowhere+"drop index %s;\n%s;", k.Name, leadBy(k.Definition, lead))
-		f.Undo = fmt.Sprintf(nowhere+"drop index %s;\n%s;", k.Name, k.Definition)
-	}
-	return f
 }
 
 // leadBy puts a column before those of a definition.

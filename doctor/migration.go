@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,11 +12,15 @@ import (
 // Migration writes a goose migration of what mends the findings, and of what takes it back as far as that can be. It is to be read and
 // tried on a copy before it is run. It is "" where no SQL mends any of them.
 //
+// Default privileges come first, and go last: they would give what the other mends make.
+//
 // Each half can be run by psql as well. What it names is named with its schema, so names are looked up nowhere else while it runs; the
 // search path is what it was when the half has ended.
 func Migration(findings []Finding) string {
 	var up, down []string
 	done := map[string]bool{}
+	findings = slices.Clone(findings)
+	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(turn(a), turn(b)) })
 	for _, f := range findings {
 		switch {
 		case f.Mend == "":
@@ -26,7 +31,7 @@ func Migration(findings []Finding) string {
 			up = append(up, comment(f)+"-- It is mended above.\n")
 		default:
 			done[f.Mend] = true
-			up = append(up, comment(f)+block(f.Mend))
+			up = append(up, comment(f)+"-- "+line(f.Why)+"\n"+block(f.Mend))
 			down = append(down, comment(f)+takenBack(f))
 		}
 	}
@@ -35,6 +40,14 @@ func Migration(findings []Finding) string {
 	}
 	slices.Reverse(down)
 	return half("Up", up) + "\n" + half("Down", down)
+}
+
+// turn is when a finding's mend is to run.
+func turn(f Finding) int {
+	if strings.HasPrefix(f.ID, "default-privileges-") {
+		return 0
+	}
+	return 1
 }
 
 // The search path, and how strings are read, are kept from a half's begin to its end, in a transaction or without one. DO says nothing in

@@ -205,7 +205,7 @@ func TestTheMigrationOfHostileNamesAndTextsRunsOurStatementsAlone(t *testing.T) 
 var captured = []string{
 	"create type public.st as enum ('on', 'off')", "create table public.z (k int, owner text, st public.st)", "create index on public.z (owner)", "insert into public.z values (1, 'u', 'on'), (2, 'u', 'off')",
 	"alter table public.z enable row level security", "create policy p on public.z to authenticated using (st = 'on' and owner = auth.user_id() and owner <> '\\')",
-	"create unique index z_leads on public.z (k) where st = 'on'", "create sequence public.steps",
+	"create sequence public.steps",
 }
 
 // capturing is what that somebody makes.
@@ -217,14 +217,10 @@ var capturing = []string{
 func TestAMendLooksNamesUpNowhere(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
-	dbtest.Exec(t, d.OwnerURL, append(captured, "create table public.logs (id serial)", "grant usage on sequence public.logs_id_seq to authenticated",
-		"create rule tell as on insert to public.z where new.st = 'on' do also delete from public.logs")...)
+	dbtest.Exec(t, d.OwnerURL, append(captured, "create table public.logs (id serial)", "grant usage on sequence public.logs_id_seq to authenticated")...)
 	dbtest.Exec(t, d.SuperuserURL, append(capturing, "create function public.setval(text, bigint, boolean) returns bigint language plpgsql as $$begin raise 'captured'; end$$")...)
 	for _, f := range examine(t, config(d)) {
 		dbtest.Exec(t, d.OwnerURL, f.Mend)
-		if f.ID == "rule-runs-as-owner" {
-			dbtest.Exec(t, d.OwnerURL, f.Undo)
-		}
 	}
 	conn := dbtest.Connect(t, d.OwnerURL)
 	if rows := visible(t, conn, "public.z", "authenticated", `{"sub":"u"}`); rows != "1" {
@@ -267,17 +263,12 @@ func TestTheMigrationLooksNamesUpNowhere(t *testing.T) {
 			d := dbtest.New(t)
 			dbtest.Exec(t, d.OwnerURL, captured...)
 			dbtest.Exec(t, d.SuperuserURL, capturing...)
-			conn := dbtest.Connect(t, d.OwnerURL)
 			runner.run(t, d, doctor.Migration(examine(t, config(d))))
 			if left := told(examine(t, config(d))); slices.Contains(left, "policy-calls-per-row: public.z policy p") {
 				t.Fatalf("the policy is as it was: %q", left)
 			}
-			if rows := visible(t, conn, "public.z", "authenticated", `{"sub":"u"}`); rows != "1" {
+			if rows := visible(t, dbtest.Connect(t, d.OwnerURL), "public.z", "authenticated", `{"sub":"u"}`); rows != "1" {
 				t.Errorf("rows %s are seen", rows)
-			}
-			var partly bool
-			if err := conn.QueryRow(t.Context(), "select pg_get_indexdef('public.z_leads'::regclass) !~ 'public\\.='").Scan(&partly); err != nil || !partly {
-				t.Errorf("the index is of another's operator: %v", err)
 			}
 		})
 	}

@@ -36,6 +36,14 @@ func quoteIdent(name string) string {
 // quoteLiteral writes a string as SQL has to have it where standard_conforming_strings is on.
 func quoteLiteral(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
+// quoteBody writes the body of a block, readably where that can be.
+func quoteBody(text string) string {
+	if strings.Contains(text, "$mend") {
+		return quoteLiteral(text)
+	}
+	return "$mend$" + text + "$mend$"
+}
+
 // outside is where part begins in a definition, but not within a quoted name or a string; -1 where it doesn't.
 func outside(definition, part string) int {
 	var quote byte

@@ -148,7 +148,7 @@ func policyFindings(ctx context.Context, e *examination) ([]Finding, error) {
 		}
 		findings = append(findings, slow...)
 		findings = append(findings, e.claimFindings(p)...) // behind whatever else writes the policy again, and keeps the names of claims
-		findings = append(findings, p.publicFinding(e.asks)...)
+		findings = append(findings, e.publicFinding(p)...)
 		index, err := e.indexFinding(ctx, p, indexed)
 		if err != nil {
 			return nil, fmt.Errorf("looking for indexes of %s: %w", p.of.Name, err)
@@ -237,19 +237,35 @@ func (e *examination) claimFindings(p policy) []Finding {
 	return findings
 }
 
-func (p policy) publicFinding(asks askers) []Finding {
+// publicFinding tells of a policy without TO. Whoever else holds a grant on the table today goes on to see by it what it sees.
+func (e *examination) publicFinding(p policy) []Finding {
 	if !p.Public || !p.Permissive {
 		return nil
 	}
+	f := Finding{
+		ID: "policy-for-public", Severity: Medium, Object: p.object(), Title: "The policy is for every role",
+		Why:   "Without TO a policy is for PUBLIC: it also lets rows through to logins that are made later, for a report or a backup, and it is asked for callers without claims.",
+		Costs: "Rows may reach roles that nobody thought of; anonymous requests ask it for nothing.",
+	}
+	others := e.others(p.of)
+	mend := fmt.Sprintf("alter policy %s on %s to %s;", p.Name, p.of.Name, strings.Join(append(quoteAll(p.served(e.asks)), others...), ", "))
+	if p.of.Public {
+		f.Why += " But PUBLIC holds a grant on the table as well, so it can't be told whom else it serves, and no SQL is offered: grant to roles by their names, and name the same ones, such as " + mend
+		return []Finding{f}
+	}
+	if len(others) > 0 {
+		f.Why += fmt.Sprintf(" The mend keeps it for %s, beside callers: they hold grants on the table, or are its owner.", strings.Join(others, ", "))
+	}
+	f.Why += " Whoever is granted the table later has to be named too, or sees nothing by it, nor does who reads all tables by pg_read_all_data and holds no grant."
+	f.Mend, f.Undo = mend, fmt.Sprintf("alter policy %s on %s to public;", p.Name, p.of.Name)
+	return []Finding{f}
+}
+
+// served are the roles of callers to whom the policy can let a row through.
+func (p policy) served(asks askers) []string {
 	to := slices.Clone(p.Roles)
 	if !p.any(func(s *shape) bool { return !asks.needsClaim(s.root) }) && slices.Contains(to, "authenticated") {
 		to = slices.DeleteFunc(to, func(role string) bool { return role == "anonymous" }) // nobody else is without claims
 	}
-	return []Finding{{
-		ID: "policy-for-public", Severity: Medium, Object: p.object(), Title: "The policy is for every role",
-		Why:   "Without TO a policy is for PUBLIC: it also lets rows through to logins that are made later, for a report or a backup, and it is asked for callers without claims.",
-		Costs: "Rows may reach roles that nobody thought of; anonymous requests ask it for nothing.",
-		Mend:  fmt.Sprintf("alter policy %s on %s to %s;", p.Name, p.of.Name, strings.Join(quoteAll(to), ", ")),
-		Undo:  fmt.Sprintf("alter policy %s on %s to public;", p.Name, p.of.Name),
-	}}
+	return to
 }

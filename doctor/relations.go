@@ -24,16 +24,25 @@ type relation struct {
 	Add       []string        // the roles that may insert
 	Change    []string        // the roles that may update, in whole or in part
 	Own       bool            // it belongs to the login, or to the owner of schema rowpass
+	Granted   string          // statements that grant the roles, and PUBLIC, what they hold
+	Public    bool            // PUBLIC holds something
+	Others    []string        // other roles whom its policies hold and who hold something by name, and an owner whom they hold; quoted where needed
 }
 
 // attr is a column.
 type attr struct {
-	Name    string `json:"name"`
-	Quoted  string `json:"quoted"` // Name, quoted where needed
-	Number  int16  `json:"number"`
-	Type    string `json:"type"`
-	Always  bool   `json:"always"`  // its value is the database's, whatever is written
-	NotNull bool   `json:"notnull"` //
+	Name    string   `json:"name"`
+	Quoted  string   `json:"quoted"` // Name, quoted where needed
+	Number  int16    `json:"number"`
+	Type    string   `json:"type"`
+	Always  bool     `json:"always"`  // its value is the database's, whatever is written
+	NotNull bool     `json:"notnull"` //
+	Writers []string `json:"writers"` // the roles that may write it
+}
+
+// writtenBy says whether one of roles may write the column.
+func (a attr) writtenBy(roles []string) bool {
+	return slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(a.Writers, role) })
 }
 
 // relations lists what stands in the schemas. $2 are the roles. A column counts as the database's where a trigger before INSERT assigns it.
@@ -42,7 +51,7 @@ const relations = `
 		relkind = 'v' and coalesce((select bool_or(option_value::boolean) from pg_catalog.pg_options_to_table(reloptions) where option_name = 'security_invoker'), false),
 		greatest(reltuples, 0)::float8,
 		(select coalesce(jsonb_agg(jsonb_build_object('name', attname, 'quoted', format('%I', attname), 'number', attnum, 'type', pg_catalog.format_type(atttypid, atttypmod),
-				'notnull', attnotnull, 'always', attgenerated <> '' or exists (select from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = tgfoid
+				'notnull', attnotnull, 'writers', array(select r from unnest($2::text[]) r where has_column_privilege(r, c.oid, attnum, 'insert, update')), 'always', attgenerated <> '' or exists (select from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = tgfoid
 				where tgrelid = c.oid and tgtype & 7 = 7 and tgenabled in ('O', 'A') and prosrc ~* ('\mnew\.(' || regexp_replace(attname, '[^[:alnum:]_]', '\\\&', 'g') || '|' || regexp_replace('"' || replace(attname, '"', '""') || '"', '[^[:alnum:]_]', '\\\&', 'g') || ')\s*:?=[^=]'))) order by attnum), '[]')
 			from pg_catalog.pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped),
 		exists (select from pg_catalog.pg_policy p, unnest(polroles) for_role, unnest($2::text[]) r where polrelid = c.oid
@@ -50,7 +59,21 @@ const relations = `
 		array(select r from unnest($2::text[]) r where has_any_column_privilege(r, c.oid, 'select, insert, update') or has_table_privilege(r, c.oid, 'delete')),
 		array(select r from unnest($2::text[]) r where has_any_column_privilege(r, c.oid, 'insert')),
 		array(select r from unnest($2::text[]) r where has_any_column_privilege(r, c.oid, 'update')),
-		relowner in (select oid from pg_catalog.pg_roles where rolname = current_user union select nspowner from pg_catalog.pg_namespace where nspname = 'rowpass')
+		relowner in (select oid from pg_catalog.pg_roles where rolname = current_user union select nspowner from pg_catalog.pg_namespace where nspname = 'rowpass'),
+		(select coalesce(string_agg(format('grant %s on %I.%I to %s;', what, nspname, relname, who), E'\n' order by who, what), '') from (
+			select case grantee when 0 then 'public' else format('%I', pg_catalog.pg_get_userbyid(grantee)) end, string_agg(lower(privilege_type), ', ' order by privilege_type)
+				from pg_catalog.aclexplode(relacl) where grantee = 0 or pg_catalog.pg_get_userbyid(grantee) = any ($2::text[]) group by grantee
+			union all
+			select case grantee when 0 then 'public' else format('%I', pg_catalog.pg_get_userbyid(grantee)) end, lower(privilege_type) || ' (' || string_agg(format('%I', attname), ', ' order by attnum) || ')'
+				from pg_catalog.pg_attribute cross join pg_catalog.aclexplode(attacl) where attrelid = c.oid and not attisdropped and (grantee = 0 or pg_catalog.pg_get_userbyid(grantee) = any ($2::text[]))
+				group by grantee, privilege_type
+		) as given (who, what)),
+		exists (select from pg_catalog.aclexplode(relacl) where grantee = 0) or exists (select from pg_catalog.pg_attribute cross join pg_catalog.aclexplode(attacl) where attrelid = c.oid and grantee = 0),
+		array(select format('%I', rolname) from pg_catalog.pg_roles r where not rolsuper and rolname <> all ($2::text[]) and case
+			when oid = relowner then relforcerowsecurity
+			else exists (select from pg_catalog.aclexplode(relacl) where grantee = r.oid)
+				or exists (select from pg_catalog.pg_attribute cross join pg_catalog.aclexplode(attacl) where attrelid = c.oid and grantee = r.oid) end
+			order by rolname)
 	from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
 	where nspname = any ($1::text[]) and relkind in ('r', 'p', 'v', 'm', 'f')
 	order by nspname, relname`
@@ -90,6 +113,7 @@ func relationFindings(_ context.Context, e *examination) ([]Finding, error) {
 		if len(r.Reach) == 0 || slices.Contains(e.Tolerated, strings.ReplaceAll(r.Name, `"`, "")) {
 			continue
 		}
+		r.Others = e.others(r)
 		if f, found := r.finding(e.asks); found {
 			findings = append(findings, f)
 		}
@@ -103,7 +127,8 @@ func (r relation) finding(asks askers) (Finding, bool) {
 		return Finding{
 			ID: "view-without-security-invoker", Severity: High, Object: "view " + r.Name,
 			Title: fmt.Sprintf("The view %s reads as its owner", r.Name),
-			Why:   "A view checks policies for its owner, whom they mostly don't hold, and not for who asks.",
+			Why: "A view checks policies for its owner, whom they mostly don't hold, and not for who asks. With the mend callers need SELECT on what the view reads, and see of it what policies let them:" +
+				" a view that shows more on purpose shows less then. Name that one in database.unprotected instead.",
 			Costs: "Callers see the rows of everybody that the view selects.",
 			Mend:  fmt.Sprintf("alter view %s set (security_invoker = true);", r.Name),
 			Undo:  fmt.Sprintf("alter view %s reset (security_invoker);", r.Name),
@@ -128,22 +153,29 @@ func (r relation) finding(asks askers) (Finding, bool) {
 // closed is a finding that is mended by taking the rights of callers.
 func (r relation) closed(id, title, why string) Finding {
 	return Finding{
-		ID: id, Severity: High, Object: r.Name, Title: title, Why: why, Costs: "Callers see the rows of everybody in it.",
+		ID: id, Severity: High, Object: r.Name, Title: title, Costs: "Callers see the rows of everybody in it.",
+		Why:  why + " The mend closes it to them: what an application shows of it by their SQL fails then. Where all of it is meant for all of them, name it in database.unprotected instead." + r.losing(),
 		Mend: r.revoke(), Undo: r.regrant(),
 	}
 }
 
 func (r relation) revoke() string {
-	return fmt.Sprintf("revoke all on %s from %s;", r.Name, strings.Join(append(quoteAll(r.Reach), "public"), ", "))
+	from := quoteAll(r.Reach)
+	if r.Public {
+		from = append(from, "public")
+	}
+	return fmt.Sprintf("revoke all on %s from %s;", r.Name, strings.Join(from, ", "))
 }
 
-// regrant gives what callers usually have, which is what default privileges had given.
-func (r relation) regrant() string {
-	rights := "select, insert, update, delete"
-	if len(r.Add) == 0 && len(r.Change) == 0 {
-		rights = "select"
+// regrant gives what callers, and PUBLIC, hold today.
+func (r relation) regrant() string { return r.Granted }
+
+// losing says whose right goes as well where PUBLIC holds it.
+func (r relation) losing() string {
+	if !r.Public {
+		return ""
 	}
-	return fmt.Sprintf("grant %s on %s to %s;", rights, r.Name, strings.Join(quoteAll(r.Reach), ", "))
+	return " PUBLIC holds it, too: whoever else needs it gets a grant by name first."
 }
 
 func (r relation) withoutRLS(asks askers) Finding {
@@ -156,13 +188,30 @@ func (r relation) withoutRLS(asks askers) Finding {
 		Undo:  fmt.Sprintf("alter table %s disable row level security;", r.Name),
 	}
 	if policy, undo, column := r.guess(asks); policy != "" {
-		f.Why += fmt.Sprintf(" Its column %s says whose a row is; look whether the policy below is meant.", column)
+		f.Why += fmt.Sprintf(" Its column %s says whose a row is; look whether the policy below is meant.", column) + r.emptied()
 		f.Mend, f.Undo = f.Mend+policy, undo+"\n"+f.Undo
 		return f
 	}
-	f.Why += " No column of it says whose a row is, so it is closed; if everybody may read it, grant select and make a policy for select using (true) instead."
+	f.Why += " No column of it says whose a row is, so it is closed; if everybody may read it, grant select and make a policy for select using (true) instead." + r.emptied() + r.losing()
 	f.Mend, f.Undo = f.Mend+r.revoke(), r.regrant()+"\n"+f.Undo
 	return f
+}
+
+// others are those of a relation but the gateway, which needs none of its own.
+func (e *examination) others(r relation) []string {
+	return slices.DeleteFunc(slices.Clone(r.Others), func(role string) bool { return role == quoteIdent(e.Gateway) })
+}
+
+// emptied names who else reads the table until it has row-level security.
+func (r relation) emptied() string {
+	if len(r.Others) == 0 && !r.Public {
+		return ""
+	}
+	who := r.Others
+	if r.Public {
+		who = append(slices.Clone(who), "whoever holds a grant by PUBLIC")
+	}
+	return fmt.Sprintf(" With row-level security it is empty for %s as well: make a policy to them first, where they need it.", strings.Join(who, ", "))
 }
 
 func (r relation) withoutPolicies(asks askers) Finding {
@@ -178,7 +227,7 @@ func (r relation) withoutPolicies(asks askers) Finding {
 		f.Mend, f.Undo = policy, undo
 		return f
 	}
-	f.Why += " No column of it says whose a row is: make a policy, or take the grants, as below, so that callers get an error."
+	f.Why += " No column of it says whose a row is: make a policy, or take the grants, as below, so that callers get an error." + r.losing()
 	f.Mend, f.Undo = r.revoke(), r.regrant()
 	return f
 }

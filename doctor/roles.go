@@ -64,7 +64,7 @@ func (f fault) finding(owner string) Finding {
 	found := Finding{
 		ID: "role-bypasses", Severity: High, Object: "role " + quoteIdent(f.Role),
 		Title: fmt.Sprintf("The role %s %s%s", quoteIdent(f.Role), f.What, via),
-		Why:   "Callers' statements run as this role, or can leave for it. Policies must hold for every such role.",
+		Why:   "Callers' statements run as this role, or can leave for it. Policies must hold for every such role. Where other programs use it, too, they lose what the mend takes: give database.gateway_url a login of its own instead.",
 		Costs: "One hole in one statement, and a caller has the rows of everybody.",
 		Mend:  f.Mend, Undo: f.Undo,
 	}
@@ -90,7 +90,7 @@ func foreignMemberships(ctx context.Context, e *examination) ([]Finding, error) 
 		findings = append(findings, Finding{
 			ID: "foreign-membership", Severity: High, Object: "role " + m.Member,
 			Title: fmt.Sprintf("%s may become %s", m.Member, m.Role),
-			Why:   "A caller that leaves its role can become whatever the login can. It should be able to become the roles of callers and nothing else.",
+			Why:   "A caller that leaves its role can become whatever the login can. It should be able to become the roles of callers and nothing else. Where another program becomes it by this login, give database.gateway_url one of its own instead.",
 			Costs: "What that role may do, a caller with a hole to go through may do.",
 			Mend:  fmt.Sprintf("revoke %s from %s;", m.Role, m.Member), Undo: fmt.Sprintf("grant %s to %s;", m.Role, m.Member),
 		})
