@@ -57,15 +57,24 @@ func (db *DB) about(query string) []any {
 	return nil
 }
 
-func (db *DB) findings(ctx context.Context, query string, args ...any) ([]string, error) {
+// findings looks names up in pg_catalog before anything else: a function in schema public whose types fit better than PostgreSQL's own could
+// keep its maker's tables out of what is found.
+func (db *DB) findings(ctx context.Context, query string, args ...any) (found []string, err error) {
 	if query == "" {
 		return nil, nil
 	}
-	rows, err := db.gateway.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
+	err = pgx.BeginFunc(ctx, db.gateway, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "set local search_path = pg_catalog, pg_temp"); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	return found, err
 }
 
 func (db *DB) serverVersion(ctx context.Context) (version int, err error) {
@@ -101,7 +110,7 @@ const reachable = `
 const missingParts = `
 	with ours as (
 		select n.oid, nspname from pg_catalog.pg_proc join pg_catalog.pg_namespace n on n.oid = pronamespace
-		where proname = 'session' and prosecdef and prosrc like '%rowpass.seal\_keys%'
+		where proname = 'session' and pronargs = 0 and prosecdef and prosrc like '%rowpass.seal\_keys%'
 	)
 	select format('role %s is missing; run rowpass migrate up', name)
 	from unnest(array['authenticated', 'anonymous']) name

@@ -113,7 +113,8 @@ func (s *session) start(ctx context.Context, c sessionConfig) (err error) {
 func (s *session) migrated(ctx context.Context, role string) error {
 	const query = `
 		select exists (select from pg_catalog.pg_proc where oid = to_regprocedure($2)
-				and proowner = (select nspowner from pg_catalog.pg_namespace where nspname = 'rowpass'))
+				and proowner = (select nspowner from pg_catalog.pg_namespace join pg_catalog.pg_roles r on r.oid = nspowner where nspname = 'rowpass' and (rolsuper
+					or rolname = current_user or r.oid = (select datdba from pg_catalog.pg_database where datname = pg_catalog.current_database()))))
 			and exists (select from pg_catalog.pg_roles where rolname = $1)`
 	var migrated bool
 	if err := s.tx.QueryRow(ctx, query, role, quoteIdent(s.schema)+".impersonate(jsonb, text)").Scan(&migrated); err != nil {

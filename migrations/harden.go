@@ -47,7 +47,7 @@ func Harden(ctx context.Context, c HardenConfig) ([]Hardening, error) {
 	defer pool.Close()
 	var owner string // keeps them all, since pg_dump needs some
 	const ofRowpass = `select pg_catalog.pg_get_userbyid(relowner) from pg_catalog.pg_class where oid = to_regclass('rowpass.seal_keys')`
-	if err := pool.QueryRow(ctx, ofRowpass).Scan(&owner); err != nil {
+	if err := one(ctx, pool, &owner, ofRowpass); err != nil {
 		return nil, fmt.Errorf("looking for the owner of rowpass's tables (run rowpass migrate up first): %w", err)
 	}
 	before, err := publicRights(ctx, pool)
@@ -82,14 +82,10 @@ func (r right) String() string {
 
 // publicRights lists what is still PUBLIC's.
 func publicRights(ctx context.Context, pool *pgxpool.Pool) ([]right, error) {
-	rows, err := pool.Query(ctx, dangerous)
-	if err != nil {
-		return nil, fmt.Errorf("listing what PUBLIC may do: %w", err)
-	}
-	rights, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r right, err error) {
+	rights, err := rows(ctx, pool, func(row pgx.CollectableRow) (r right, err error) {
 		err = row.Scan(&r.signature, &r.name)
 		return r, err
-	})
+	}, dangerous)
 	if err != nil {
 		return nil, fmt.Errorf("listing what PUBLIC may do: %w", err)
 	}
@@ -100,8 +96,7 @@ func publicRights(ctx context.Context, pool *pgxpool.Pool) ([]right, error) {
 // neither gets warnings from PostgreSQL, and no error.
 func (r right) revoke(ctx context.Context, pool *pgxpool.Pool, owner string, setters []string) error {
 	if r.name == "" {
-		_, err := pool.Exec(ctx, "revoke update on pg_catalog.pg_settings from public")
-		return ignoreDenied(err)
+		return ignoreDenied(execute(ctx, pool, "revoke update on pg_catalog.pg_settings from public"))
 	}
 	keep := quote(owner)
 	if r.name == "set_config" {
@@ -109,7 +104,7 @@ func (r right) revoke(ctx context.Context, pool *pgxpool.Pool, owner string, set
 			keep += ", " + quote(login)
 		}
 	}
-	return ignoreDenied(pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	return ignoreDenied(asOwner(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "grant execute on function "+r.signature+" to "+keep); err != nil {
 			return err
 		}

@@ -126,7 +126,7 @@ func (c Config) makeLogin(ctx context.Context, pool *pgxpool.Pool, setting, url,
 func (l login) reset(ctx context.Context, pool *pgxpool.Pool) error {
 	var altered bool
 	const query = `select exists (select from pg_catalog.pg_db_role_setting s join pg_catalog.pg_roles r on r.oid = setrole where rolname = $1)`
-	if err := pool.QueryRow(ctx, query, l.config.User).Scan(&altered); err != nil || !altered {
+	if err := one(ctx, pool, &altered, query, l.config.User); err != nil || !altered {
 		return err
 	}
 	role := quote(l.config.User)
@@ -168,11 +168,7 @@ func grantMembership(ctx context.Context, pool *pgxpool.Pool, member string) err
 	const missing = `
 		select rolname from pg_catalog.pg_roles where rolname in ('authenticated', 'anonymous')
 		and not pg_catalog.pg_has_role($1::name, oid, case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end)`
-	rows, err := pool.Query(ctx, missing, member)
-	if err != nil {
-		return fmt.Errorf("reading the memberships of %s: %w", member, err)
-	}
-	roles, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	roles, err := rows(ctx, pool, pgx.RowTo[string], missing, member)
 	if err != nil {
 		return fmt.Errorf("reading the memberships of %s: %w", member, err)
 	}
@@ -194,20 +190,11 @@ func grantMembership(ctx context.Context, pool *pgxpool.Pool, member string) err
 }
 
 func exists(ctx context.Context, pool *pgxpool.Pool, role string) (there bool, err error) {
-	err = pool.QueryRow(ctx, "select exists (select from pg_catalog.pg_roles where rolname = $1)", role).Scan(&there)
+	err = one(ctx, pool, &there, "select exists (select from pg_catalog.pg_roles where rolname = $1)", role)
 	if err != nil {
 		return false, fmt.Errorf("looking for role %s: %w", role, err)
 	}
 	return there, nil
-}
-
-func execute(ctx context.Context, pool *pgxpool.Pool, statements ...string) error {
-	for _, s := range statements {
-		if _, err := pool.Exec(ctx, s); err != nil {
-			return fmt.Errorf("granting the logins what they need: %w", err)
-		}
-	}
-	return nil
 }
 
 func denied(err error) bool {

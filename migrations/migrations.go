@@ -160,10 +160,10 @@ func Pending(steps []Step) bool {
 // version is the newest applied version of a set, 0 where its table is not there yet.
 func version(ctx context.Context, pool *pgxpool.Pool, set string) (v int64, err error) {
 	var there bool
-	if err := pool.QueryRow(ctx, "select to_regclass($1) is not null", versionTable(set)).Scan(&there); err != nil || !there {
+	if err := one(ctx, pool, &there, "select to_regclass($1) is not null", versionTable(set)); err != nil || !there {
 		return 0, err
 	}
-	err = pool.QueryRow(ctx, "select coalesce(max(version_id), 0) from "+versionTable(set)).Scan(&v)
+	err = one(ctx, pool, &v, "select coalesce(max(version_id), 0) from "+versionTable(set))
 	return v, err
 }
 
@@ -191,10 +191,10 @@ func (c Config) source(set string) fs.FS {
 	if err != nil {
 		panic(err) // a set that is not embedded cannot be named
 	}
-	if set == directory || c.schema() == authSchema {
-		return sub
+	if set == directory {
+		return prepared{sub, authSchema}
 	}
-	return renamed{sub, c.schema()}
+	return prepared{sub, c.schema()}
 }
 
 func versionTable(set string) string { return "rowpass." + set + "_version" }

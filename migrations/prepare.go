@@ -18,13 +18,13 @@ const minimumVersion = 150000
 // prepare refuses a database that cannot hold what the migrations make.
 func prepare(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 	var server int
-	if err := pool.QueryRow(ctx, "select current_setting('server_version_num')::int").Scan(&server); err != nil {
+	if err := one(ctx, pool, &server, "select current_setting('server_version_num')::int"); err != nil {
 		return fmt.Errorf("asking the server for its version: %w", err)
 	}
 	if server < minimumVersion {
 		return fmt.Errorf("the server is PostgreSQL %d; rowpass needs 15 or later", server/10000)
 	}
-	for _, refuse := range []func(context.Context, *pgxpool.Pool, Config) error{refuseKeyword, refuseOtherSchema, refuseForeignAuth} {
+	for _, refuse := range []func(context.Context, *pgxpool.Pool, Config) error{refuseKeyword, refuseOtherSchema, refuseForeignAuth, refuseSchemasOfOthers} {
 		if err := refuse(ctx, pool, c); err != nil {
 			return err
 		}
@@ -41,7 +41,7 @@ func refuseForeignDirectory(ctx context.Context, pool *pgxpool.Pool) error {
 		select coalesce(string_agg(name, ' and ' order by name), '') from unnest(array['public.tenants', 'public.users', 'public.todos']) name
 		where to_regclass(name) is not null and to_regclass('rowpass.directory_version') is null`
 	var taken string
-	if err := pool.QueryRow(ctx, query).Scan(&taken); err != nil {
+	if err := one(ctx, pool, &taken, query); err != nil {
 		return fmt.Errorf("looking for tables of the directory's names: %w", err)
 	}
 	if taken == "" {
@@ -57,7 +57,7 @@ func refuseForeignProfiles(ctx context.Context, pool *pgxpool.Pool) error {
 		select pg_catalog.pg_get_userbyid(relowner) from pg_catalog.pg_class
 		where oid = to_regclass('neon_identity.users_sync') and to_regclass('rowpass.profiles') is null`
 	var whose string
-	err := pool.QueryRow(ctx, query).Scan(&whose)
+	err := one(ctx, pool, &whose, query)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}

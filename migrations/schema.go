@@ -41,13 +41,21 @@ func inSchema(sql []byte, name string) []byte {
 	return inAuth.ReplaceAllFunc(sql, func(found []byte) []byte { return bytes.Replace(found, []byte(authSchema), []byte(name), 1) })
 }
 
-// renamed are the files of the set "auth" with another schema in them.
-type renamed struct {
+// pin has each half of a file begin with the search path that it is run by.
+func pin(sql []byte) []byte {
+	for _, half := range []string{"-- +goose Up\n", "-- +goose Down\n"} {
+		sql = bytes.Replace(sql, []byte(half), []byte(half+pinned+";\n"), 1)
+	}
+	return sql
+}
+
+// prepared are the files of a set as they are run: pinned, and those of the set "auth" with another schema in them where one is wanted.
+type prepared struct {
 	fs.FS
 	schema string
 }
 
-func (r renamed) Open(name string) (fs.File, error) {
+func (r prepared) Open(name string) (fs.File, error) {
 	f, err := r.FS.Open(name)
 	if err != nil || path.Ext(name) != ".sql" {
 		return f, err
@@ -61,24 +69,27 @@ func (r renamed) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := inSchema(sql, r.schema)
-	return &renamedFile{bytes.NewReader(text), renamedInfo{info, int64(len(text))}}, nil
+	text := pin(sql)
+	if r.schema != authSchema {
+		text = inSchema(text, r.schema)
+	}
+	return &preparedFile{bytes.NewReader(text), preparedInfo{info, int64(len(text))}}, nil
 }
 
-type renamedFile struct {
+type preparedFile struct {
 	*bytes.Reader
-	info renamedInfo
+	info preparedInfo
 }
 
-func (f *renamedFile) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f *renamedFile) Close() error               { return nil }
+func (f *preparedFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *preparedFile) Close() error               { return nil }
 
-type renamedInfo struct {
+type preparedInfo struct {
 	fs.FileInfo
 	size int64
 }
 
-func (i renamedInfo) Size() int64 { return i.size }
+func (i preparedInfo) Size() int64 { return i.size }
 
 // refuseOtherSchema stops where rowpass's functions stand in another schema than the one that is asked for: a second set of them would
 // leave policies with the first. The catalogue says where: session() is the one function that reads the seal's keys.
@@ -89,7 +100,7 @@ func refuseOtherSchema(ctx context.Context, pool *pgxpool.Pool, c Config) error 
 			and proowner = (select relowner from pg_catalog.pg_class where oid = to_regclass('rowpass.seal_keys'))
 		order by nspname = $1 desc limit 1`
 	var stands string
-	err := pool.QueryRow(ctx, query, c.schema()).Scan(&stands)
+	err := one(ctx, pool, &stands, query, c.schema())
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("looking for rowpass's functions: %w", err)
 	}
@@ -103,7 +114,7 @@ func refuseOtherSchema(ctx context.Context, pool *pgxpool.Pool, c Config) error 
 // refuseKeyword stops at a name that PostgreSQL reads only in quotes.
 func refuseKeyword(ctx context.Context, pool *pgxpool.Pool, c Config) error {
 	var plain bool
-	if err := pool.QueryRow(ctx, "select pg_catalog.quote_ident($1) = $1", c.schema()).Scan(&plain); err != nil {
+	if err := one(ctx, pool, &plain, "select pg_catalog.quote_ident($1) = $1", c.schema()); err != nil {
 		return fmt.Errorf("asking whether database.auth_schema needs quotes: %w", err)
 	}
 	if !plain {
@@ -132,7 +143,7 @@ func refuseForeignAuth(ctx context.Context, pool *pgxpool.Pool, c Config) error 
 				or exists (select from pg_catalog.pg_type where typnamespace = n.oid)
 				or not pg_catalog.pg_has_role(nspowner, 'usage') and not (select rolsuper from pg_catalog.pg_roles where oid = nspowner))`
 	var whose string
-	err := pool.QueryRow(ctx, query, c.schema()).Scan(&whose)
+	err := one(ctx, pool, &whose, query, c.schema())
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -144,4 +155,24 @@ func refuseForeignAuth(ctx context.Context, pool *pgxpool.Pool, c Config) error 
 	}
 	return fmt.Errorf("schema auth is taken: it belongs to %s; to have rowpass's functions beside it, set database.auth_schema to rowpass_auth "+
 		"and database.directory to false, or use another database", whose)
+}
+
+// refuseSchemasOfOthers stops at schemas of rowpass's names that somebody else owns, who could drop what is made there and put something else in
+// its place. The login itself, the database's owner and superusers may own them.
+func refuseSchemasOfOthers(ctx context.Context, pool *pgxpool.Pool, c Config) error {
+	const query = `
+		select format('schema %I belongs to the role %I, who could replace what rowpass keeps there; let a superuser drop it, then run this again', nspname, rolname)
+		from pg_catalog.pg_namespace join pg_catalog.pg_roles r on r.oid = nspowner
+		where nspname = any($1::name[]) and not rolsuper and rolname <> current_user
+			and r.oid <> (select datdba from pg_catalog.pg_database where datname = pg_catalog.current_database())
+		order by nspname limit 1`
+	var stranger string
+	err := one(ctx, pool, &stranger, query, []string{"rowpass", "neon_identity", c.schema()})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("asking who owns rowpass's schemas: %w", err)
+	}
+	return errors.New(stranger)
 }

@@ -188,16 +188,20 @@ create function auth.token_claims("user" text, client text) returns jsonb
   language sql stable
   return '{}'::jsonb;
 
--- This is how rowpass asks it. Whatever goes wrong in it is SQLSTATE RP001, with its own words for the log.
+-- This is how rowpass asks it. Whatever goes wrong in it is SQLSTATE RP001, with its own words for the log. The hook alone looks names up in
+-- schema public: what others may have made there, whose types fit better than PostgreSQL's own, would run as the owner.
 -- +goose StatementBegin
 create function rowpass.token_claims("user" text, client text) returns jsonb
-  language plpgsql security definer set search_path = public, pg_temp
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   claims jsonb;
 begin
   begin
-    claims := coalesce(auth.token_claims("user", client), '{}');
+    perform set_config('search_path', 'public, pg_temp', true);
+    claims := auth.token_claims("user", client);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    claims := coalesce(claims, '{}');
   exception
     when others or query_canceled or assert_failure then
       raise exception using errcode = 'RP001', message = format('auth.token_claims: %s (SQLSTATE %s)', sqlerrm, sqlstate);
