@@ -93,7 +93,7 @@ var zoo = []animal{
 	{name: "a materialized view", do: []string{"create materialized view public.counted as select count(*) from public.users"},
 		want: []string{"materialized-view-reachable: public.counted"}},
 	{name: "a foreign table", super: true, do: []string{"create foreign data wrapper nowhere", "create server nowhere foreign data wrapper nowhere",
-		"create foreign table public.elsewhere (id int) server nowhere", "grant select on public.elsewhere to authenticated"},
+		"create foreign table public.elsewhere (id int) server nowhere", "alter foreign table public.elsewhere owner to " + dbtest.Owner, "grant select on public.elsewhere to authenticated"},
 		want: []string{"foreign-table-reachable: public.elsewhere"}},
 
 	{name: "the tutorial's policy, correlated", do: itemsWith("(select auth.session() ->> 'tenant_id' = tenant_id::text)"),

@@ -16,9 +16,10 @@ type examination struct {
 	hook      string // the body of the owner's token_claims, which may add any claim; "" where there is none
 	asks      askers
 	relations []relation
-	policies  []policy  // those that are for one of Roles
-	locked    []uint32  // policies that another session lets nobody read; never nil
-	missed    []Finding // what was not examined for that, or for want of a gateway
+	strangers map[string]string // relations of others, as findings name them, with whose they are
+	policies  []policy          // those that are for one of Roles
+	locked    []uint32          // policies that another session lets nobody read; never nil
+	missed    []Finding         // what was not examined for that, or for want of a gateway
 }
 
 func begin(ctx context.Context, c Config) (*examination, error) {
@@ -58,6 +59,9 @@ func (e *examination) read(ctx context.Context) error {
 	var err error
 	if e.relations, err = list[relation](ctx, e.tx, relations, e.Schemas, e.Roles); err != nil {
 		return fmt.Errorf("listing relations: %w", err)
+	}
+	if err := e.readStrangers(ctx); err != nil {
+		return fmt.Errorf("asking whose the relations are: %w", err)
 	}
 	if e.unfit != nil {
 		e.missed = append(e.missed, unplanned(e.unfit))

@@ -15,6 +15,9 @@ import (
 func (e *examination) offered(ctx context.Context, findings []Finding) ([]Finding, error) {
 	for i := range findings {
 		f := &findings[i]
+		if of, owner := e.stranger(f.Object); owner != "" {
+			f.leaveTo(of, owner)
+		}
 		if f.Mend == "" {
 			continue
 		}
@@ -32,6 +35,43 @@ func (e *examination) offered(ctx context.Context, findings []Finding) ([]Findin
 		}
 	}
 	return findings, nil
+}
+
+// strangers lists what belongs neither to the login nor to the owner of schema rowpass, as findings name it, with whose it is.
+const strangers = `
+	with own as (select oid from pg_catalog.pg_roles where rolname = current_user union select nspowner from pg_catalog.pg_namespace where nspname = 'rowpass')
+	select format('%I.%I', nspname, relname), format('%I', pg_catalog.pg_get_userbyid(relowner))
+	from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
+	where relkind in ('r', 'p', 'v', 'm', 'f', 'S') and nspname !~ '^pg_' and relowner not in (select oid from own)`
+
+// readStrangers notes whose the relations of others are.
+func (e *examination) readStrangers(ctx context.Context) error {
+	all, err := list[struct{ Name, Owner string }](ctx, e.tx, strangers)
+	e.strangers = map[string]string{}
+	for _, one := range all {
+		e.strangers[one.Name] = one.Owner
+	}
+	return err
+}
+
+// stranger is the relation of somebody else's that a finding's object is, or stands on, and whose it is; "" where it is none.
+func (e *examination) stranger(object string) (name, owner string) {
+	object = strings.TrimPrefix(object, "view ")
+	for end := range len(object) + 1 {
+		if end == len(object) || object[end] == ' ' { // names with blanks are in quotes, so none begins another
+			if owner := e.strangers[object[:end]]; owner != "" {
+				return object[:end], owner
+			}
+		}
+	}
+	return "", ""
+}
+
+// leaveTo takes the SQL out of a finding on a relation of somebody else's: to plan or check anything on it calls what its owner wrote, as
+// whoever runs the SQL, and where that is refused it stops all other SQL of the file.
+func (f *Finding) leaveTo(of, owner string) {
+	f.Mend, f.Undo = "", ""
+	f.Why += fmt.Sprintf(" But %s belongs to %s, whose code SQL on it would run as you, so none is offered: its owner should mend it.", of, owner)
 }
 
 // longest is how long a line may be. goose reads up to 4 MB.

@@ -180,6 +180,9 @@ func (p policy) settingFinding(asks askers) []Finding {
 		f.Undo = p.asBefore(f.Mend, setting)
 		f.Title = fmt.Sprintf("The policy calls %s, which reads claims from a setting, without their seal", strings.Join(slices.Compact(trusted), ", "))
 	}
+	if p.any(func(s *shape) bool { return s.whole }) {
+		f.Why += " But without claims that is JSON null, which is not NULL: a condition that is more than a claim looked up by its name, such as IS NOT NULL, NOT or COALESCE, may let callers without claims through then. See that it does not."
+	}
 	switch {
 	case f.Mend == "" && setting:
 		f.Why += " Write " + asks.call("session") + " in the place of the setting."

@@ -48,7 +48,11 @@ func foreignKeyFindings(ctx context.Context, e *examination) ([]Finding, error) 
 		for _, f := range all {
 			if pinned, ok := e.free(r, f.Columns); ok && f.Policed {
 				column := e.shared(f, pinned)
-				findings = append(findings, f.finding(r, column, pinned[0]))
+				found := f.finding(r, column, pinned[0])
+				if owner := e.strangers[f.To]; owner != "" && e.strangers[r.Name] == "" {
+					found.leaveTo(f.To, owner)
+				}
+				findings = append(findings, found)
 			}
 		}
 	}

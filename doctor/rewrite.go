@@ -113,19 +113,22 @@ func (r *rewriter) seal(e expr) string {
 	if trusts && !slices.Contains(r.trusted, e.name) {
 		r.trusted = append(r.trusted, e.name)
 	}
-	if ours != "" {
+	if ours != "" && r.saysTheSame(e) {
 		return ours
 	}
+	r.whole = r.whole || ours != ""
 	r.unmended, r.unsealed = r.unmended || trusts, r.unsealed || trusts
 	return r.each(e, r.seal)
 }
 
 // keep writes e as it is, with claims by their right names and under their seal.
 func (r *rewriter) keep(e expr) string {
-	if ours, _ := r.asks.of(e); ours != "" {
+	if ours, _ := r.asks.of(e); ours != "" && r.saysTheSame(e) {
 		return ours
 	}
-	if e.kind == cast && (e.name == "json" || e.name == "jsonb") && isClaims(e.kids[0]) {
+	if isJSON(e) && isClaims(e.kids[0]) && !r.saysTheSame(e) {
+		r.whole = true // and the setting in it is left to a person
+	} else if isJSON(e) && isClaims(e.kids[0]) {
 		r.setting = true
 		return r.asks.call("session") + map[string]string{"json": "::json", "jsonb": ""}[e.name]
 	}

@@ -98,6 +98,11 @@ func TestForeignFunctionsGiveWayToOurs(t *testing.T) {
 		{"one of the row", "public.mine(tenant_id)", byHand, byHand},
 		{"one of the name with arguments", "(tenant_id = auth.uid('x'::text))", byHand, byHand},
 		{"in a string", "(owner = 'auth.uid()'::text)", "owner = 'auth.uid()'::text", "owner = 'auth.uid()'::text"},
+		{"all claims", "(auth.jwt() IS NOT NULL)", byHand, byHand},
+		{"all claims in a sub-select", "(( SELECT auth.jwt() AS jwt) IS NOT NULL)", byHand, byHand},
+		{"whether there is a claim", "(NOT (auth.jwt() ? 'is_banned'::text))", byHand, byHand},
+		{"an element of claims", "((auth.jwt() -> 0) IS NULL)", byHand, byHand},
+		{"all claims at a path", "((auth.jwt() #> '{}'::text[]) IS NULL)", byHand, byHand},
 		{"ours", "(tenant_id = rowpass_auth.uid())", "tenant_id = (select rowpass_auth.uid())", "tenant_id = rowpass_auth.uid()"},
 	} {
 		t.Run(m.name, func(t *testing.T) {

@@ -15,22 +15,26 @@ type shape struct {
 	asks    askers
 
 	// What was found while writing it again.
-	correlated bool     // a sub-select that looks at the row
-	casts      []string // columns that are compared as another type
-	calls      []string // functions that are called for each row although they don't look at it
-	setting    bool     // claims are read without their seal
-	trusted    []string // functions that are called and read them so
-	sealed     string   // the expression with ours in their place
-	unsealed   bool     // there is none of ours for one of them
-	pinned     []string // columns that must equal something that is not of the row
-	mended     string   // the expression without these
-	unmended   bool     // something of it stays: only a person can write it otherwise
+	correlated bool         // a sub-select that looks at the row
+	casts      []string     // columns that are compared as another type
+	calls      []string     // functions that are called for each row although they don't look at it
+	setting    bool         // claims are read without their seal
+	trusted    []string     // functions that are called and read them so
+	lookedUp   map[int]bool // where claims begin of which one is looked up by its name
+	whole      bool         // claims that are read without their seal are asked for otherwise
+	sealed     string       // the expression with ours in their place
+	unsealed   bool         // there is none of ours for one of them
+	pinned     []string     // columns that must equal something that is not of the row
+	mended     string       // the expression without these
+	unmended   bool         // something of it stays: only a person can write it otherwise
 }
 
 // shapeOf reads an expression of a policy on a relation whose columns have these types. Claims are renamed as told.
 func shapeOf(source, table string, columns, renamed map[string]string, asks askers) *shape {
 	s := &shape{source: source, root: parse(source), table: table, columns: columns, asks: asks}
 	s.pinned = s.pins(s.root)
+	s.lookedUp = map[int]bool{}
+	s.lookUps(s.root)
 	r := &rewriter{shape: s, renamed: renamed}
 	s.sealed = stripped(r.seal(s.root))
 	s.mended = stripped(r.rewrite(s.root))
@@ -139,6 +143,36 @@ func (a askers) claimOf(e expr) (string, bool) {
 		of = uncast(of.kids[0])
 	}
 	return name.name, (a.isClaims(of) || isClaimsSetting(of)) && name.kind == literal
+}
+
+// lookUps notes where one claim is looked up by its name. That is NULL of a JSON null, which session() gives without claims, as it is of NULL,
+// which others give then. Whatever else is asked of all claims may tell the two apart.
+func (s *shape) lookUps(e expr) {
+	if e.kind == binary && slices.Contains([]string{"->", "->>", "#>>"}, e.name) && isTextLiteral(e.kids[1]) {
+		of := e.kids[0]
+		for of.kind == selected || isJSON(of) && !isClaims(of.kids[0]) {
+			of = of.kids[0]
+		}
+		if of.kind == call || isJSON(of) {
+			s.lookedUp[of.from] = true
+		}
+	}
+	for _, kid := range e.kids {
+		s.lookUps(kid)
+	}
+}
+
+// isTextLiteral knows a name, or a path of names. A number is none: an element may be looked up in what is no array.
+func isTextLiteral(e expr) bool {
+	return e.kind == literal || e.kind == cast && (e.name == "text" || e.name == "text[]") && e.kids[0].kind == literal
+}
+
+// isJSON knows a cast to JSON.
+func isJSON(e expr) bool { return e.kind == cast && (e.name == "json" || e.name == "jsonb") }
+
+// saysTheSame says whether ours in the place of e, which gives all claims or something of them, changes nothing without claims.
+func (s *shape) saysTheSame(e expr) bool {
+	return s.lookedUp[e.from] || e.kind == call && !s.asks.isClaims(e)
 }
 
 // needsClaim says whether nobody without claims can make e true: each way to make it true compares a claim.
