@@ -110,7 +110,7 @@ func keyFindings(ctx context.Context, e *examination) ([]Finding, error) {
 		}
 		for _, k := range all {
 			if pinned, ok := e.free(r, k.bound(references)); ok {
-				findings = append(findings, k.finding(r, pinned[0], all))
+				findings = append(findings, k.finding(r, pinned[0], all, e.seenBy(r.OID, pinned[0])))
 			}
 		}
 	}

@@ -14,11 +14,12 @@ func meaning(kind, object string) string {
 	return fmt.Sprintf("comment on %s is 'rowpass: meant' makes this a finding of severity low.", strings.TrimSpace(kind+" "+object))
 }
 
-// finding tells of a key that holds none of the policy's columns, of which first is one. all are the table's keys.
+// finding tells of a key that holds none of the policy's columns, of which first is one. all are the table's keys; apart is whether callers
+// see no rows but their own.
 //
 // SQL is written for keys alone whose values mean nothing. Any other may be a rule of the application's, such as one name for one user of
 // all: with one more column before it, it would be no rule any more.
-func (k key) finding(r relation, first string, all []key) Finding {
+func (k key) finding(r relation, first string, all []key, apart bool) Finding {
 	f := Finding{
 		ID: "key-leaks-existence", Severity: guessable(r, k.Columns), Object: r.Name + " key " + k.Name,
 		Title: fmt.Sprintf("The key (%s) holds no %s, so it is one for all tenants", strings.Join(k.Columns, ", "), first),
@@ -38,6 +39,10 @@ func (k key) finding(r relation, first string, all []key) Finding {
 		f.Why += fmt.Sprintf(" Foreign keys, or views that group by it, hang on it: make a second key that begins with %s, let them name that, and drop this one; or %s", first, k.closing(r))
 	case k.Kind == "x":
 		f.Why += fmt.Sprintf(" Make it anew with %s with = at its beginning, so that rows of two tenants may overlap; that needs the extension btree_gist.", first)
+	case k.Surrogate && !apart:
+		f.Severity, f.Costs = Low, "Tells callers of those rows of each other's that they don't see anyhow; whoever comes first keeps others from a value."
+		f.Why += fmt.Sprintf(" Callers see rows of others here, and find each by %[1]s: with %[2]s before it a second row with the same %[1]s could stand beside it, so no SQL is offered. To tell nothing, %[3]s",
+			strings.Join(k.Columns, ", "), first, k.closing(r))
 	case k.Surrogate && r.required(first):
 		k.widen(&f, r, first)
 	default:

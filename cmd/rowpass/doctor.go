@@ -164,8 +164,11 @@ func verdict(found []doctor.Finding, written bool) error {
 		return nil
 	}
 	next := "rowpass doctor --fix FILE.sql writes what mends them"
-	if written {
+	switch {
+	case written:
 		next = "once they are mended, look again: one can hide another"
+	case !slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.Mend != "" }):
+		next = "no SQL mends them by itself: each says what to decide"
 	}
 	return fmt.Errorf("found of severity high: %d, medium: %d, low: %d; %s", count[doctor.High], count[doctor.Medium], count[doctor.Low], next)
 }
