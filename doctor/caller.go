@@ -28,7 +28,7 @@ func (e *unfitError) Error() string {
 func openCaller(ctx context.Context, url, owner, snapshot string, claims sealed) (*caller, error) {
 	conn, err := connect(ctx, "database.gateway_url", url)
 	if err != nil {
-		return nil, fmt.Errorf("connecting as the gateway: %w", err)
+		return nil, fmt.Errorf("connecting as the gateway (database.gateway_url): %w", err)
 	}
 	c := &caller{conn: conn, sealed: claims}
 	if err := c.start(ctx, owner, snapshot); err != nil {

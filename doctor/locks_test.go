@@ -27,7 +27,7 @@ func TestALockedTableIsLeftOut(t *testing.T) {
 	for name, line := range map[string]struct{ lock, want string }{
 		"one with a policy":                       {"public.items", "not-examined: public.items"},
 		"one of several":                          {"public.items, public.other", "not-examined: public.other"},
-		"one with a rule":                         {"public.ruled", "not-examined: rules and guards"},
+		"one with a rule, which is told as well":  {"public.ruled", "rule-runs-as-owner: public.ruled rule r"},
 		"one that a function's body names":        {"public.named", "not-examined: functions that policies call"},
 		"one that another's policy looks into":    {"public.ruled", "not-examined: public.other policy asks"},
 		"one of rowpass's own, which callers see": {"public.todos", "not-examined: public.todos"},

@@ -46,7 +46,7 @@ const settings = `
 func open(ctx context.Context, c sessionConfig) (*session, error) {
 	conn, err := connect(ctx, "database.url", c.OwnerURL)
 	if err != nil {
-		return nil, fmt.Errorf("connecting as the owner: %w", err)
+		return nil, fmt.Errorf("connecting as the owner (database.url): %w", err)
 	}
 	s := &session{conn: conn, schema: cmp.Or(c.Schema, "auth")}
 	if err := s.start(ctx, c); err != nil {

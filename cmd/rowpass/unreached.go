@@ -50,7 +50,7 @@ func whyUnreached(err *pgconn.ConnectError) string {
 func afterRefusal(sqlState string) string {
 	switch sqlState {
 	case "28P01", "28000":
-		return "; check the URL's user and password, and the server's pg_hba.conf"
+		return "; check the URL's user and password (rowpass migrate up gives the logins of the gateway and the service the passwords of their URLs), and the server's pg_hba.conf"
 	case "3D000":
 		return "; make the database first, or name another one in the URL"
 	case "53300":
