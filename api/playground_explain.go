@@ -14,8 +14,8 @@ import (
 // An explanation takes two connections to the database beside those that are for requests, so few are made at once.
 const (
 	explainsAtOnce    = 2
-	explainsPerCaller = 4               // made or waited for; more are refused
-	explainWait       = 2 * time.Second // for one of the others to end
+	explainsPerCaller = 8               // made or waited for; more are refused
+	explainWait       = 4 * time.Second // for one of the others to end
 )
 
 // explainer answers POST /playground/explain.

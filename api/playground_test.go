@@ -247,16 +247,16 @@ func TestFewExplanationsAreMadeAtOnce(t *testing.T) {
 	}
 	<-answers
 	<-answers
-	for range 4 { // one of a caller's four is being made
+	for range 8 { // one of a caller's eight is being made
 		ask(acmeMember, "again")
 	}
 	limited := <-answers
 	limited.check(t, 429, []string{"too_many_requests", "too many explanations at once"}, []string{`"answer"`})
-	if retry := limited.header.Get("Retry-After"); retry != "2" {
+	if retry := limited.header.Get("Retry-After"); retry != "4" {
 		t.Errorf("Retry-After %q", retry)
 	}
 	close(let)
-	for range 5 { // the first two, and the three that waited
+	for range 9 { // the first two, and the seven that waited
 		a := <-answers
 		a.check(t, 200, []string{`"answer"`}, nil)
 	}
