@@ -118,13 +118,17 @@ func (p *program) reportFindings(found []doctor.Finding, asJSON bool) error {
 	return nil
 }
 
+func errFileThere(path string) error {
+	return fmt.Errorf("%s is there already; give --fix a new file", path)
+}
+
 // checkNew refuses a file that cannot be written before the time is spent on what it would hold.
 func checkNew(path string) error {
 	if path == "" {
 		return nil
 	}
 	if _, err := os.Stat(path); err == nil {
-		return fmt.Errorf("%s is there already; give --fix a new file", path)
+		return errFileThere(path)
 	}
 	if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
 		return fmt.Errorf("%s is no folder: make it first, or give --fix a file elsewhere", filepath.Dir(path))
@@ -141,7 +145,7 @@ func (p *program) writeMigration(path string, found []doctor.Finding) error {
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a migration is no secret
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s is there already; give --fix a new file", path)
+		return errFileThere(path)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the migration: %w", err)
